@@ -1,0 +1,58 @@
+# Every target makes what it needs: `make test` on a fresh machine is enough.
+# PYTHON=/path/to/python3 chooses an interpreter, PYTEST_ARGS adds arguments for pytest.
+
+SHELL := /bin/sh
+PYTHON ?=
+PYTEST_ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.made-from-lock
+PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv lock check format unit test-server test demo mutants server docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP)  ## make .venv from requirements.lock, when that or pyproject.toml has changed
+
+$(STAMP): requirements.lock pyproject.toml tests/bootstrap.sh
+	@PYTHON='$(PYTHON)' sh tests/bootstrap.sh .venv
+	@touch $@
+
+lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --extra dev \
+	  --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+check: $(STAMP)  ## format, lint and types, changing nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit: $(STAMP)  ## tests without a server: seconds
+	$(PYTEST) tests/unit
+
+test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
+	$(PYTEST) $(wildcard tests/server tests/faults)
+
+test: check unit test-server  ## everything that must be green: check, unit, test-server
+
+demo: $(STAMP)  ## encrypt a company's database under load and prove it: 3 minutes
+	$(BIN)/python -m tests.demo
+
+mutants: $(STAMP)  ## break each invariant on purpose and see its test fail
+	$(BIN)/python -m tests.mutants
+
+server: $(STAMP)  ## start a throwaway server and print how to connect; Ctrl-C ends it
+	@$(BIN)/python -m tests.servers
+
+docs: $(STAMP)  ## write docs/reference.md anew from --help
+	$(BIN)/python -m tests.reference --write
+
+clean:  ## remove .venv and everything made here (the server cache in ~/.cache stays)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
