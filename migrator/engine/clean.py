@@ -1,0 +1,61 @@
+"""Take away what is ours: of a step that is given up, of a run that was abandoned, and retained tables in their time.
+
+Triggers first: without the shadow or the log behind it a trigger breaks every write of the application.
+"""
+
+from __future__ import annotations
+
+from migrator.engine.journal import Owned, StepRow
+from migrator.engine.moment import locked
+from migrator.engine.objects import drop_if_ours, name_taken, trigger_proofs
+from migrator.engine.work import Work
+from migrator.model import TableName
+from migrator.sql.swap import lock_write
+from migrator.sql.triggers import drop_trigger
+
+
+def give_up(work: Work, state: str, message: str) -> None:
+    """Remove triggers, shadow and log of the step, and close it. One exclusive moment on the source; safe to repeat."""
+    take_down(work)
+    work.journal.forget_ranges(work.session, work.step_id)
+    work.journal.close_step(work.session, work.step_id, state, message)
+
+
+def take_down(work: Work) -> None:
+    """Remove triggers, then shadow, then log, each only with proof."""
+    owned = work.journal.owned(work.session, work.step_id)
+    for table, triggers in _by_table(work, [o for o in owned if o.kind == "trigger"]).items():
+        with locked(work, "take down", [table], lock_write(table)) as session:
+            for name in triggers:
+                work.ddl(drop_trigger(name.schema, name.name), session)
+    for one in owned:
+        if one.kind == "trigger":
+            work.journal.gone(work.session, "trigger", one.name)
+    for one in owned:
+        if one.kind in {"shadow", "log", "twin"}:
+            drop_if_ours(work.session, work.journal, work.step_id, one.kind, one.name, work)
+
+
+def _by_table(work: Work, owned: list[Owned]) -> dict[TableName, list[TableName]]:
+    """Our triggers that exist, by the table that they are on now; raises `OwnerUnknown` if one is not as we made it."""
+    found: dict[TableName, list[TableName]] = {}
+    for one in owned:
+        row = work.session.row(
+            "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+            " WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s",
+            (one.name.schema, one.name.name),
+        )
+        if row is None:
+            continue
+        table = TableName(str(row[0]), str(row[1]))
+        if one.state == "made" and trigger_proofs(work.session, table).get(one.name.name) != one.proof:
+            raise name_taken(one.name)
+        found.setdefault(table, []).append(one.name)
+    return found
+
+
+def drop_retained(work: Work, step: StepRow) -> bool:
+    """Drop the old table of a finished step, with proof; True if it was there. Exclusive lock on a name nobody uses."""
+    dropped = drop_if_ours(work.session, work.journal, step.id, "retained", work.retained, work)
+    work.journal.close_step(work.session, step.id, "done")
+    return dropped

@@ -1,0 +1,163 @@
+"""Drain: bring to the shadow what the log says has changed, without a lock on the source.
+
+Entries are read, then *in a later statement* the present rows of their keys, then exactly those entries are
+deleted: a change after the read has an entry of its own. Only keys that lie in copied ranges: a chunk under
+way could still bring an older row than the one that was drained. AUTO_INCREMENT order is not the order of
+commits, so every pass begins at the first entry; there is no high-water mark.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from migrator.db import Session, SqlError
+from migrator.engine.ranges import common_of
+from migrator.engine.work import Work
+from migrator.errors import Failed, LogOverflow
+from migrator.events import Backlog, Waiting
+from migrator.sql.copy import drain_delete, drain_forget, drain_insert, read_log
+from migrator.sql.keys import Bound, log_columns, within
+from migrator.sql.names import qualified
+from migrator.sql.statement import Sql
+
+BATCH: Final = 500
+LARGEST_BATCH: Final = 20_000
+LOOK_EVERY_SECONDS: Final = 0.5
+TELL_EVERY_SECONDS: Final = 2.0
+NEARLY_NOTHING: Final = 50
+"""So few entries are left to the exclusive moment of the switch."""
+
+PASSES_UNTIL_TOLD: Final = 20
+
+_DUPLICATE: Final = 1062
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One walk through the log: entries seen, and how many of them are drained."""
+
+    seen: int
+    drained: int
+
+    @property
+    def left(self) -> int:
+        """Entries that this pass left."""
+        return self.seen - self.drained
+
+
+def uncopied(work: Work, session: Session) -> Sql:
+    """A condition on a log entry: its key lies where nothing is copied yet. Never wrong towards draining:
+    cursors only move on after this was read."""
+    step = work.journal.step(session, work.step_id)
+    open_places: list[tuple[Bound | None, Bound]] = []
+    last: Bound | None = None
+    for one in work.journal.ranges(session, work.step_id):
+        last = one.high
+        if one.copied:
+            continue
+        low = one.low if one.at is None else one.at
+        if open_places and one.at is None and open_places[-1][1] == one.low:
+            open_places[-1] = (open_places[-1][0], one.high)
+        else:
+            open_places.append((low, one.high))
+    if not step.ranges_complete:
+        if step.key_max is None:
+            return Sql("TRUE")
+        open_places.append((last, step.key_max))
+    names = log_columns(work.key_columns)
+    terms = [
+        within(work.key_columns, low, high, common=common_of(session, work, low, high), names=names)
+        for low, high in open_places
+    ]
+    if not terms:
+        return Sql("FALSE")
+    return Sql(" OR ".join(term.text for term in terms), tuple(a for term in terms for a in term.args))
+
+
+def drain_pass(work: Work, session: Session, *, batch: int = BATCH) -> Pass:
+    """Walk the log once and drain what lies in copied ranges. Locks rows of the shadow and of the log only."""
+    condition = uncopied(work, session)
+    after = seen = drained = 0
+    while True:
+        entries = session.rows(read_log(work.log, condition, after=after, limit=batch))
+        if not entries:
+            return Pass(seen, drained)
+        seen += len(entries)
+        after = int(entries[-1][0])
+        ready = [int(seq) for seq, waits in entries if not waits]
+        if ready:
+            session.transaction(lambda inner, ready=ready: bring(work, inner, ready))  # type: ignore[misc]
+            drained += len(ready)
+        if len(entries) < batch:
+            return Pass(seen, drained)
+
+
+def bring(work: Work, session: Session, entries: list[int]) -> None:
+    """Make the shadow equal the source for the keys of these entries, and forget the entries.
+
+    In this order, each statement may be the last one that happens: what is not forgotten is brought again.
+    """
+    session.run(drain_delete(work.shadow, work.log, work.key.name, work.key_columns, entries))
+    session.run_exact(drain_insert(work.table, work.shadow, work.log, work.key.name, work.key_columns, entries))
+    session.run(drain_forget(work.log, entries))
+
+
+def keep_draining(work: Work, copying: threading.Event, ending: threading.Event) -> None:
+    """Drain until the copy is over, also while it pauses; tells the backlog and keeps it within its bound."""
+    drained, told = 0, 0.0
+    with work.open() as session:
+        while not copying.is_set() and not ending.is_set():
+            if work.stop.is_set():
+                return
+            done = drain_pass(work, session)
+            drained += done.drained
+            if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
+                told = work.clock.monotonic()
+                tell_backlog(work, session, done.left, drained)
+            if done.drained < BATCH:
+                work.clock.wait(copying, LOOK_EVERY_SECONDS)
+
+
+def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> None:
+    """Look at the log's size and age, tell it, note it; raises `LogOverflow` at the bound."""
+    row = session.row(f"SELECT TIMESTAMPDIFF(SECOND, noted, NOW()) FROM {qualified(work.log)} ORDER BY seq LIMIT 1")
+    size = session.value(
+        "SELECT DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s", (work.log.schema, work.log.name)
+    )
+    age, used = float(row[0] if row else 0), int(size or 0)
+    work.listen(Backlog(work.subject, entries, used, age, drained))
+    work.journal.set_step(session, work.step_id, backlog_entries=entries, backlog_bytes=used, backlog_age=age)
+    if entries > work.limits.log_max_entries or used > work.limits.log_max_bytes:
+        raise LogOverflow(
+            f"the log of {work.subject} holds {entries} changes ({used} bytes), more than the plan allows",
+            remedy="apply at a quieter time, or raise log_max_entries and log_max_bytes in the plan",
+        )
+
+
+def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
+    """Drain until a pass has met no more than `until` entries. No locks on the source.
+
+    Two rows that hand a unique value on can be drained in either order once unique indexes are there: on a
+    duplicate, more entries are taken in one transaction, so that both rows are in it.
+    """
+    drained, batch, passes = 0, BATCH, 0
+    while True:
+        work.checkpoint()
+        try:
+            done = drain_pass(work, work.session, batch=batch)
+        except SqlError as error:
+            if error.number != _DUPLICATE or batch >= LARGEST_BATCH:
+                raise
+            batch *= 4
+            continue
+        passes += 1
+        drained += done.drained
+        tell_backlog(work, work.session, done.left, drained)
+        if done.left:
+            raise Failed(f"{done.left} changes of {work.subject} lie in ranges that are not copied", remedy="this is a bug: report it")
+        if done.seen <= until:
+            return
+        if passes % PASSES_UNTIL_TOLD == 0:
+            work.listen(Waiting(work.subject, f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0))

@@ -1,0 +1,87 @@
+"""Index: the deferred indexes, statistics and histograms of the shadow, while only we write to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from migrator.db import SqlError
+from migrator.engine.drain import catch_up
+from migrator.engine.watch import check_source
+from migrator.engine.work import Work
+from migrator.errors import Failed
+from migrator.inventory import show_create
+from migrator.sql.table import add_indexes, analyze, comparable, copy_histogram, deferred_indexes, parse_definition
+
+TRIES: Final = 8
+"""Chunks taken at different moments can hold one unique value twice until they are drained."""
+
+_DUPLICATE: Final = 1062
+
+
+def build_indexes(work: Work) -> None:
+    """Build what was deferred, in one statement; then the definition must be that of the source.
+
+    The log triggers append meanwhile, the drain waits: the build locks the shadow alone. Safe to repeat.
+    """
+    check_source(work, triggers="log")
+    source = show_create(work.session, work.table.name)
+    wanted = parse_definition(source).indexes
+    deferred = deferred_indexes(work.table, work.key.name)
+    for attempt in range(1, TRIES + 1):
+        catch_up(work)
+        have = parse_definition(show_create(work.session, work.shadow)).indexes
+        missing = [wanted[name] for name in deferred if name not in have]
+        if not missing:
+            break
+        _sort_settings(work)
+        try:
+            work.ddl(add_indexes(work.shadow, missing))
+        except SqlError as error:
+            if error.number != _DUPLICATE or attempt == TRIES:
+                raise
+    _same_definition(work, source)
+    _histograms(work)
+
+
+def _sort_settings(work: Work) -> None:
+    for name, value in (
+        ("innodb_ddl_buffer_size", work.limits.index_build_memory_bytes),
+        ("innodb_ddl_threads", 2),
+        ("innodb_parallel_read_threads", 2),
+    ):
+        try:
+            work.session.set_session(name, str(value))
+        except SqlError as error:
+            if error.number != 1193:  # unknown before 8.0.27
+                raise
+
+
+def _same_definition(work: Work, source: str) -> None:
+    name = work.table.name.name
+    shadow = comparable(show_create(work.session, work.shadow), work.shadow.name)
+    expected = comparable(source, name)
+    if shadow != expected:
+        items = sorted(set(shadow[0]) ^ set(expected[0])) or ["order of columns or indexes, or table options"]
+        raise Failed(
+            f"the shadow's definition is not that of {work.table.name}: {'; '.join(items)[:500]}",
+            remedy="nothing was swapped; report it with the table's SHOW CREATE TABLE",
+        )
+
+
+def _histograms(work: Work) -> None:
+    for column in work.table.histograms:
+        value = work.session.value(
+            "SELECT HISTOGRAM FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s",
+            (work.table.name.schema, work.table.name.name, column),
+        )
+        if value is not None:
+            text = value if isinstance(value, str) else json.dumps(value)
+            _admin(work, work.session.rows(copy_histogram(work.shadow, column, text)), "histogram")
+    _admin(work, work.session.rows(analyze(work.shadow)), "statistics")
+
+
+def _admin(work: Work, rows: list[tuple[object, ...]], what: str) -> None:
+    """ANALYZE reports errors as rows."""
+    if any(str(row[2]).lower() == "error" for row in rows):
+        raise Failed(f"{what} of {work.shadow} could not be made", remedy="look at ANALYZE TABLE on the source; apply again to go on")

@@ -1,0 +1,178 @@
+"""The lease: one run at a time on one server, and a run that slept too long changes nothing more.
+
+A row in the journal with a token that only grows. Taking it over from a run whose heartbeat has stopped
+first raises the token, then ends every session of that run by its connection attribute, and waits until
+they are gone; a session that it opens later meets the guard, which reads the token before anything else.
+So a process that was stopped and goes on cannot send one statement that changes anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Final
+
+from migrator.clock import Clock
+from migrator.db import Session, SqlError
+from migrator.engine.journal import Journal
+from migrator.errors import Failed, LeaseHeld, LeaseLost, MigratorError
+from migrator.sql.names import quote
+
+LEASE_SECONDS: Final = 30.0
+"""How long a lease is good without a heartbeat, by the server's clock."""
+
+BEAT_SECONDS: Final = 1.0
+"""Between heartbeats; also how soon `pause` is noticed."""
+
+_ENDING_SECONDS: Final = 60.0
+_NO_SUCH_THREAD: Final = 1094
+
+
+class Lease:
+    """Held by one run; a context manager around the whole run."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        session: Session,
+        *,
+        run_id: str,
+        host: str,
+        pid: int,
+        clock: Clock,
+        seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._journal = journal
+        self._session = session
+        self._at = quote(journal.schema)
+        self._run_id = run_id
+        self._host = host
+        self._pid = pid
+        self._clock = clock
+        self._seconds = seconds
+        self._token = 0
+        self._over = threading.Event()
+        self._error: MigratorError | None = None
+        self._thread: threading.Thread | None = None
+        self.paused = False
+        """True while a person has paused the run; as fresh as the last heartbeat."""
+
+    @property
+    def purpose(self) -> str:
+        """The program name of every session of this run, by which a takeover finds them."""
+        return f"migrator:{self._run_id}"
+
+    def __enter__(self) -> Lease:
+        before = self._take()
+        if before:
+            self._end_sessions_of(before)
+        beating = self._session.another(self.purpose, guard=self.guard)
+        self._thread = threading.Thread(target=self._beat, args=(beating,), name="heartbeat", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._session.run(
+            f"UPDATE {self._at}.lease SET run_id = '', expires_at = UTC_TIMESTAMP(6) WHERE id = 1 AND token = %s", (self._token,)
+        )
+
+    def guard(self, session: Session) -> None:
+        """Raise `LeaseLost` unless the token is still ours; for every new connection of the run."""
+        token = session.value(f"SELECT token FROM {self._at}.lease WHERE id = 1")
+        if token is None or int(token) != self._token:
+            raise self._lost()
+
+    def check(self) -> None:
+        """Raise what the heartbeat met, if anything."""
+        if self._error is not None:
+            raise self._error
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(
+            "another run has taken over; this one changed nothing since",
+            remedy="nothing to do: the other run goes on with the work",
+        )
+
+    def _take(self) -> str:
+        """Take the lease if it is free or has run out; gives the run that had let it run out, or ''."""
+
+        def take(session: Session) -> str:
+            row = session.row(
+                f"SELECT token, run_id, host, pid, account, expires_at > UTC_TIMESTAMP(6),"
+                f" TIMESTAMPDIFF(SECOND, heartbeat_at, UTC_TIMESTAMP(6)), CURRENT_USER() FROM {self._at}.lease WHERE id = 1 FOR UPDATE"
+            )
+            if row is None:
+                raise Failed("the journal has no lease row", remedy="the journal is damaged: look at it before anything is run")
+            token, run_id, host, pid, account, alive, silent_seconds, me = row
+            if run_id and alive:
+                raise LeaseHeld(
+                    f"run {run_id} is at work on this server (host {host}, pid {pid}, heartbeat {silent_seconds} s ago)",
+                    remedy="wait for it, or look at it with: migrator status",
+                )
+            if run_id and account != me:
+                raise LeaseHeld(
+                    f"run {run_id} of account {account} has been silent for {silent_seconds} s, but {me} cannot end its sessions",
+                    remedy=f"apply as {account}, which can",
+                )
+            self._token = int(token) + 1
+            session.run(
+                f"UPDATE {self._at}.lease SET token = %s, run_id = %s, host = %s, pid = %s, account = CURRENT_USER(),"
+                " heartbeat_at = UTC_TIMESTAMP(6), expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1",
+                (self._token, self._run_id, self._host, self._pid, int(self._seconds * 1e6)),
+            )
+            return str(run_id)
+
+        return self._session.transaction(take)
+
+    def _end_sessions_of(self, run_id: str) -> None:
+        """End every session of a run that lost its lease, and wait until the server has none left."""
+        deadline = self._clock.monotonic() + _ENDING_SECONDS
+        while True:
+            ids = [
+                int(row[0])
+                for row in self._session.rows(
+                    "SELECT PROCESSLIST_ID FROM performance_schema.session_account_connect_attrs"
+                    " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
+                    (f"migrator:{run_id}",),
+                )
+            ]
+            if not ids:
+                return
+            if self._clock.monotonic() > deadline:
+                raise LeaseHeld(
+                    f"{len(ids)} sessions of run {run_id} did not end within {_ENDING_SECONDS:.0f} s",
+                    remedy="look at them in SHOW PROCESSLIST; apply again when they are gone",
+                )
+            for session_id in ids:
+                try:
+                    self._session.run(f"KILL CONNECTION {session_id}")
+                except SqlError as error:
+                    if error.number != _NO_SUCH_THREAD:
+                        raise
+            self._clock.wait(self._over, 0.1)
+
+    def _beat(self, session: Session) -> None:
+        try:
+            with session:
+                while not self._over.is_set():
+                    self._beat_once(session)
+                    self._clock.wait(self._over, BEAT_SECONDS)
+        except MigratorError as error:
+            self._error = error
+        except SqlError as error:
+            self._error = Failed(f"the heartbeat failed: {error}", remedy="apply again to go on")
+
+    def _beat_once(self, session: Session) -> None:
+        def beat(inner: Session) -> int:
+            self.paused = self._journal.paused(inner)
+            return inner.run(
+                f"UPDATE {self._at}.lease SET heartbeat_at = UTC_TIMESTAMP(6),"
+                " expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1 AND token = %s",
+                (int(self._seconds * 1e6), self._token),
+            )
+
+        if session.transaction(beat) != 1:
+            raise self._lost()

@@ -1,0 +1,93 @@
+"""Mirror: the one moment in which the log is emptied, the mirror triggers take over and both tables are equal."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from migrator.db import Session
+from migrator.engine.drain import NEARLY_NOTHING, bring, catch_up
+from migrator.engine.moment import locked
+from migrator.engine.objects import forget_triggers, intend_triggers, note_triggers, trigger_names, trigger_proofs
+from migrator.engine.watch import check_source
+from migrator.engine.work import Work
+from migrator.errors import Failed
+from migrator.sql.copy import lock_for_switch
+from migrator.sql.names import qualified
+from migrator.sql.swap import lock_write
+from migrator.sql.table import set_auto_increment
+from migrator.sql.triggers import EVENTS, drop_trigger, mirror_trigger
+
+TRIES: Final = 20
+
+
+def switch_to_mirror(work: Work) -> None:
+    """Lock source, shadow and log; drain the residue; make the mirror triggers, drop the log triggers; unlock.
+
+    The locks are held for some ten milliseconds; with too many entries left they are given back at once and
+    the drain goes on. Zero comes before the mirror: a mirror trigger on a row that is not drained yet would
+    deadlock the application. After a crash in between, what is missing is made: see `EVENTS`.
+    """
+    if _finished_what_was_begun(work):
+        return
+    check_source(work, triggers="log")
+    intend_triggers(work, "mirror")
+    for _ in range(TRIES):
+        catch_up(work)
+        there = trigger_proofs(work.session, work.table.name)
+        with locked(work, "switch", [work.table.name, work.shadow, work.log], lock_for_switch(work.table, work.shadow, work.log)) as session:
+            done = _switch(work, session, set(there))
+        if done:
+            note_triggers(work, "mirror")
+            forget_triggers(work, "log")
+            return
+    raise Failed(
+        f"changes of {work.table.name} come faster than they are drained: after {TRIES} tries more than {NEARLY_NOTHING} were left",
+        remedy="apply again at a quieter time; the triggers stay and go on logging",
+    )
+
+
+def _finished_what_was_begun(work: Work) -> bool:
+    """True if all mirror triggers are there: a run before this one had drained all before it made them.
+
+    Log triggers that it did not come to drop are dropped.
+    """
+    there = trigger_proofs(work.session, work.table.name)
+    if not all(name in there for name in trigger_names(work.table.name, "mirror").values()):
+        return False
+    logs = [name for name in trigger_names(work.table.name, "log").values() if name in there]
+    if logs:
+        with locked(work, "switch, rest", [work.table.name], lock_write(work.table.name)) as session:
+            for name in logs:
+                work.ddl(drop_trigger(work.table.name.schema, name), session)
+    note_triggers(work, "mirror")
+    forget_triggers(work, "log")
+    return True
+
+
+def _switch(work: Work, session: Session, there: set[str]) -> bool:
+    entries = [int(row[0]) for row in session.rows(f"SELECT seq FROM {qualified(work.log)} LIMIT {NEARLY_NOTHING + 1}")]
+    if len(entries) > NEARLY_NOTHING:
+        return False
+    if entries:
+        bring(work, session, entries)
+    _carry_auto_increment(work, session)
+    mirror, logs = trigger_names(work.table.name, "mirror"), trigger_names(work.table.name, "log")
+    for event in EVENTS:
+        if mirror[event] not in there:
+            work.ddl(mirror_trigger(work.table, work.shadow, work.key_columns, event), session)
+    for event in EVENTS:
+        if logs[event] in there:
+            work.ddl(drop_trigger(work.table.name.schema, logs[event]), session)
+    return True
+
+
+def _carry_auto_increment(work: Work, session: Session) -> None:
+    """The source's counter, which may be ahead of its largest row: a deleted number must not come back."""
+    if not any(column.auto_increment for column in work.table.columns):
+        return
+    row = session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
+    found = re.search(r"\) .*?ENGINE=\w+ AUTO_INCREMENT=(\d+)", str(row[1]) if row else "")
+    if found:
+        work.ddl(set_auto_increment(work.shadow, int(found[1])), session)
+

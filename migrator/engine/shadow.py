@@ -1,0 +1,66 @@
+"""Build: the empty encrypted shadow and the log; then the log triggers, in one exclusive moment."""
+
+from __future__ import annotations
+
+from migrator.engine.moment import locked
+from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names, trigger_proofs
+from migrator.engine.work import Work
+from migrator.errors import Failed
+from migrator.inventory import read_tables
+from migrator.sql.copy import drain_forget
+from migrator.sql.keys import log_columns
+from migrator.sql.names import qualified
+from migrator.sql.swap import lock_write
+from migrator.sql.table import column_list, create_log, create_shadow, deferred_indexes, encrypt_shadow, stored_columns
+from migrator.sql.triggers import EVENTS, log_trigger
+
+
+def build(work: Work) -> None:
+    """Make the shadow and the log, empty. Holds a shared metadata lock on the source for milliseconds."""
+    table = work.table
+    statements = (
+        create_shadow(table.name, work.shadow),
+        encrypt_shadow(work.shadow, kind=table.tablespace_kind, drop_indexes=deferred_indexes(table, work.key.name)),
+    )
+    proof = make_table(work, "shadow", work.shadow, statements)
+    work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
+    if not read_tables(work.session, [work.shadow])[0].encrypted:
+        raise Failed(f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption")
+    make_table(work, "log", work.log, [create_log(work.log, work.key_columns)])
+    _prove_rights(work)
+
+
+def _prove_rights(work: Work) -> None:
+    """Run what the triggers will run, on no rows: they run with the rights of this account and its default roles.
+
+    A right that is missing must show here and not as error 1142 in the application.
+    """
+    shadow, log, key = qualified(work.shadow), qualified(work.log), ", ".join(log_columns(work.key_columns))
+    columns = column_list(stored_columns(work.table))
+    names = column_list([part.column for part in work.key_columns])
+    source = qualified(work.table.name)
+    first = work.key_columns[0].column
+    for text in (
+        f"INSERT INTO {log} ({key}) SELECT {names} FROM {source} LIMIT 0",
+        f"INSERT INTO {shadow} ({columns}) SELECT {columns} FROM {source} LIMIT 0",
+        f"UPDATE {shadow} SET {column_list([first])} = {column_list([first])} WHERE FALSE",
+        f"DELETE FROM {shadow} WHERE FALSE",
+    ):
+        work.session.run(text)
+    work.session.run(drain_forget(work.log, [0]))
+
+
+def start_logging(work: Work) -> None:
+    """Make the log triggers in one exclusive moment: from then on every change of the source has its entry.
+
+    LOCK TABLES has waited out every transaction that used the table before, so none is missed.
+    """
+    intend_triggers(work, "log")
+    there = trigger_proofs(work.session, work.table.name)
+    names = trigger_names(work.table.name, "log")
+    with locked(work, "log triggers", [work.table.name], lock_write(work.table.name)) as session:
+        for event in EVENTS:
+            if names[event] not in there:
+                work.ddl(log_trigger(work.table.name, work.log, work.key_columns, event), session)
+    note_triggers(work, "log")
+

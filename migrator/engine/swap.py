@@ -1,0 +1,156 @@
+"""Swap: one atomic RENAME, when nobody can be surprised by it.
+
+Two conditions. Nobody holds a metadata lock on either table: the strike looks after that. And every open
+transaction began after the tables became equal: one whose snapshot is older than the rows of the shadow
+would read an empty or half-full table after the RENAME, without any error.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from migrator.db import Session, SqlError
+from migrator.engine.moment import strike, tell
+from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
+from migrator.engine.watch import check_source
+from migrator.engine.work import Work
+from migrator.errors import Failed, OwnerUnknown
+from migrator.events import DdlDone, DdlStarting, Retained, Waiting
+from migrator.model import Blocker
+from migrator.sql.statement import Sql
+from migrator.sql.swap import rename
+from migrator.sql.triggers import drop_trigger
+
+LOOK_EVERY_SECONDS: Final = 0.15
+"""INNODB_TRX is a cache that the server renews only after a tenth of a second without readers (seen; and in
+its source, trx0i_s.cc): asked more often it never changes."""
+
+TELL_EVERY_SECONDS: Final = 2.0
+
+
+def swap(work: Work) -> None:
+    """Wait out older transactions, then RENAME. Exclusive metadata locks on both names for some milliseconds.
+
+    Safe to repeat: after a lost connection the server is asked who owns the name, never guessed.
+    """
+    if swapped_already(work):
+        return
+    check_source(work, triggers="mirror")
+    _wait_out_older_transactions(work)
+    if table_proof(work.session, work.retained) is not None:
+        raise OwnerUnknown(
+            f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
+        )
+    statement = rename(work.table.name, work.shadow, work.retained)
+    with work.open() as session:
+        check_source(work, triggers="mirror", session=session)
+        work.listen(DdlStarting(work.subject, statement.replace("%%", "%")))
+        began = work.clock.monotonic()
+        try:
+            struck = strike(
+                work, session, [work.table.name, work.shadow], Sql(statement), wait_seconds=work.limits.swap_wait_seconds
+            )
+        except SqlError as error:
+            if not error.link_lost:
+                raise
+            work.session.reconnect()
+            if not swapped_already(work):
+                raise
+            return
+        held = work.clock.monotonic() - began - struck.waited_seconds
+        work.listen(DdlDone(work.subject, statement.replace("%%", "%"), work.clock.monotonic() - began))
+    tell(work, "swap", struck, max(held, 0.0))
+    if not swapped_already(work):
+        raise _ambiguous(work)
+
+
+def swapped_already(work: Work) -> bool:
+    """True if the encrypted table has the name, False if it still is the shadow; else `OwnerUnknown`. No locks."""
+    step = work.step()
+    if table_proof(work.session, work.shadow) == step.shadow_ids:
+        return False
+    name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
+    if name == step.shadow_ids and old == step.source_ids:
+        return True
+    raise _ambiguous(work)
+
+
+def _ambiguous(work: Work) -> OwnerUnknown:
+    return OwnerUnknown(
+        f"neither the old nor the new table is where it must be: {work.table.name}, {work.shadow}, {work.retained}",
+        remedy="look at the three tables; the journal's step has the ids of both (source_ids, shadow_ids)",
+    )
+
+
+def _wait_out_older_transactions(work: Work) -> None:
+    """Return when no transaction is open that was open when this began (so after the tables became equal).
+
+    A marker transaction of our own shows that the list was made after it began.
+    """
+    deadline = work.clock.monotonic() + work.limits.swap_wait_seconds
+    began, told = work.clock.monotonic(), 0.0
+    with work.open() as marker:
+        marker.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        marker.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        older: set[tuple[int, str]] | None = None
+        while True:
+            work.checkpoint()
+            now = _open_transactions(work.session)
+            if any(one[0] == marker.id for one in now):
+                others = {one for one in now if one[0] != marker.id}
+                older = others if older is None else older & others
+                if not older:
+                    break
+            waited = work.clock.monotonic() - began
+            if work.clock.monotonic() > deadline:
+                raise _too_old(work, older or set())
+            if waited - told > TELL_EVERY_SECONDS:
+                told = waited
+                work.listen(Waiting(work.subject, "waiting for transactions that are older than the copy", waited, _name(work, older or set())))
+            work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
+        marker.run("COMMIT")
+
+
+def _open_transactions(session: Session) -> set[tuple[int, str]]:
+    # Not by trx_id: a transaction gets another one when it writes for the first time.
+    rows = session.rows("SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX")
+    return {(int(thread), str(started)) for thread, started in rows}
+
+
+def _name(work: Work, older: set[tuple[int, str]]) -> tuple[Blocker, ...]:
+    ids = sorted(one[0] for one in older)
+    if not ids:
+        return ()
+    rows = work.session.rows(
+        "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_TIME FROM performance_schema.threads"
+        f" WHERE PROCESSLIST_ID IN ({', '.join(['%s'] * len(ids))})",
+        ids,
+    )
+    return tuple(Blocker(int(i), str(user or ""), int(seconds or 0), "long-transaction") for i, user, seconds in rows)
+
+
+def _too_old(work: Work, older: set[tuple[int, str]]) -> Failed:
+    who = ", ".join(f"session {b.session_id} ({b.user})" for b in _name(work, older)) or "unknown sessions"
+    return Failed(
+        f"{work.table.name} is copied and verified, but transactions older than the copy are still open: {who}",
+        remedy="apply again when they have ended: the swap is all that is left",
+    )
+
+
+def finish(work: Work) -> None:
+    """After the swap: mirror triggers off the retained table, log dropped, retention noted. Nobody uses these."""
+    step = work.step()
+    work.journal.becomes(work.session, work.step_id, shadow=work.shadow, retained=work.retained, proof=step.source_ids)
+    there = trigger_proofs(work.session, work.retained)
+    for name in trigger_names(work.table.name, "mirror").values():
+        if name in there:
+            work.ddl(drop_trigger(work.table.name.schema, name))
+    forget_triggers(work, "mirror")
+    drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
+    work.journal.forget_ranges(work.session, work.step_id)
+    until = work.session.value(
+        "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')", (int(work.limits.retain_days * 86400),)
+    )
+    work.journal.set_step(work.session, work.step_id, retained_until=until)
+    work.journal.close_step(work.session, work.step_id, "swapped")
+    work.listen(Retained(work.subject, str(work.retained), str(until)))

@@ -1,0 +1,42 @@
+"""Is everything still as the copy needs it? The source the same table, our triggers in place, the shadow ours.
+
+Asked on resume, before the indexes, before verification and right before the swap. TRUNCATE and every DDL
+that rebuilds give the table (or a partition) a new id; the rest shows in SHOW CREATE TABLE.
+"""
+
+from __future__ import annotations
+
+from migrator.db import Session
+from migrator.engine.journal import identity
+from migrator.engine.objects import table_proof, trigger_names, trigger_proofs
+from migrator.engine.work import Work
+from migrator.errors import SourceChanged
+from migrator.inventory import read_tables, show_create
+from migrator.model import TableName
+from migrator.sql.table import comparable
+
+_REMEDY = "apply again: the copy of this table begins anew"
+
+
+def check_source(work: Work, *, triggers: str, session: Session | None = None) -> None:
+    """Raise `SourceChanged` unless source, shadow, log and our triggers of this purpose are as they were made. No locks."""
+    asked = session or work.session
+    step = work.journal.step(asked, work.step_id)
+    found = read_tables(asked, [work.table.name])
+    if not found:
+        raise SourceChanged(f"{work.table.name} is gone", remedy="plan again if it was dropped on purpose")
+    if identity(found[0]) != step.source_ids:
+        raise SourceChanged(f"{work.table.name} was truncated or rebuilt since its copy began", remedy=_REMEDY)
+    now = comparable(show_create(asked, work.table.name), work.table.name.name)
+    if now != comparable(step.definition, work.table.name.name):
+        raise SourceChanged(f"the definition of {work.table.name} was changed since its copy began", remedy=_REMEDY)
+    owned = {(o.kind, o.name): o for o in work.journal.owned(asked, work.step_id)}
+    for kind, name in (("shadow", work.shadow), ("log", work.log)):
+        mine = owned.get((kind, name))
+        if mine is None or table_proof(asked, name) != mine.proof:
+            raise SourceChanged(f"{name} is not as this run made it", remedy=_REMEDY)
+    proofs = trigger_proofs(asked, work.table.name)
+    for trigger in trigger_names(work.table.name, triggers).values():
+        mine = owned.get(("trigger", TableName(work.table.name.schema, trigger)))
+        if mine is None or mine.state != "made" or proofs.get(trigger) != mine.proof:
+            raise SourceChanged(f"trigger {trigger} on {work.table.name} is not as this run made it", remedy=_REMEDY)

@@ -1,0 +1,178 @@
+"""TELL: what just became true, as frozen values.
+
+One stream feeds the progress bars, the JSON lines, the report and the tests: the engine calls the
+listener that it was given, and knows nothing of who listens. Events carry names, counts, seconds and
+error numbers; never a key, a row or a secret. A listener that raises ends the run at that point.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.model import Blocker, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that became true. `subject` is `schema.table`, a tablespace, or '' for the run."""
+
+    subject: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON lines: the event's name and its fields."""
+        return {"event": type(self).__name__, **dataclasses.asdict(self)}
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run holds the lease and begins."""
+
+    run_id: str
+    plan_hash: str
+    steps: int
+    bytes_to_do: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """The run is over; `exit_code` is what the process will give."""
+
+    run_id: str
+    exit_code: int
+    done: int
+    skipped: int
+    refused: int
+    failed: int
+    left: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """Work on one table or tablespace begins, or goes on (`resumed`)."""
+
+    method: str
+    rows: int
+    bytes: int
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded(Event):
+    """`outcome`: done, skipped, refused, failed, stopped, given-up or person (somebody must look)."""
+
+    outcome: str
+    seconds: float
+    message: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted(Event):
+    """A phase of a step begins: build, log, copy, index, drain, mirror, verify, swap, clean, alter."""
+
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseEnded(Event):
+    """A phase of a step is done, and the journal says so."""
+
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DdlStarting(Event):
+    """A statement that changes a definition is about to be sent; text without values."""
+
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class DdlDone(Event):
+    """The server has executed it."""
+
+    statement: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCopied(Event):
+    """A chunk and its journal entry are committed. `rows_done` counts the step so far, all workers."""
+
+    rows: int
+    seconds: float
+    rows_done: int
+    rows_expected: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class RangeCopied(Event):
+    """One range of the key is copied to its end."""
+
+    range_no: int
+    ranges_done: int
+    ranges_known: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog(Event):
+    """The log of this step as just looked at; `drained` entries since the step began here."""
+
+    entries: int
+    bytes: int
+    age_seconds: float
+    drained: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkVerified(Event):
+    """A range of both tables was compared in one snapshot and is equal."""
+
+    rows: int
+    seconds: float
+    rows_done: int
+    rows_expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Event):
+    """Nothing is changed while we wait, and traffic flows; who is waited for, and why."""
+
+    reason: str
+    seconds: float
+    blockers: tuple[Blocker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment(Event):
+    """An exclusive moment is over: how many tries, how long it was held, what it was for."""
+
+    purpose: str
+    probes: int
+    tries: int
+    waited_seconds: float
+    held_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retained(Event):
+    """The old table is kept, in clear, under this name until the deadline (UTC)."""
+
+    table: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed(Event):
+    """A finding made while working."""
+
+    finding: Finding

@@ -1,0 +1,80 @@
+"""The journal's tables: what outlives the process, on the server that is migrated.
+
+One schema, InnoDB, encrypted (boundaries of ranges are key values). Every name that we make is in `objects`
+before it is made, so that nothing is ever dropped without proof; every chunk's cursor commits with its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from migrator.sql.names import quote
+from migrator.sql.statement import Sql
+
+FORMAT: Final = 1
+"""Version of these tables; a journal of another version is refused."""
+
+_END: Final = "ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y' DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"
+_TIME: Final = "DATETIME(6)"
+
+TABLES: Final[dict[str, str]] = {
+    "meta": "id TINYINT NOT NULL PRIMARY KEY, format INT NOT NULL, tool_version VARCHAR(40) NOT NULL,"
+    " server_uuid CHAR(36) NOT NULL",
+    "runs": f"id CHAR(12) NOT NULL PRIMARY KEY, plan_hash CHAR(64) NOT NULL, tool_version VARCHAR(40) NOT NULL,"
+    f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, started_at {_TIME} NOT NULL, ended_at {_TIME},"
+    " exit_code INT, attested TEXT NOT NULL",
+    "lease": f"id TINYINT NOT NULL PRIMARY KEY, token BIGINT UNSIGNED NOT NULL, run_id CHAR(12) NOT NULL,"
+    f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, account VARCHAR(300) NOT NULL, heartbeat_at {_TIME} NOT NULL,"
+    f" expires_at {_TIME} NOT NULL",
+    "control": f"id TINYINT NOT NULL PRIMARY KEY, paused TINYINT NOT NULL, by_whom VARCHAR(300) NOT NULL, at {_TIME}",
+    "steps": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, kind VARCHAR(10) NOT NULL,"
+    " schema_name VARCHAR(64) NOT NULL, name VARCHAR(268) NOT NULL, method VARCHAR(20) NOT NULL,"
+    " run_id CHAR(12) NOT NULL, phase VARCHAR(20) NOT NULL, state VARCHAR(20) NOT NULL,"
+    " copy_key VARCHAR(64) NOT NULL, key_max TEXT, ranges_complete TINYINT NOT NULL,"
+    " source_ids TEXT NOT NULL, shadow_ids TEXT NOT NULL, definition MEDIUMTEXT NOT NULL, definer VARCHAR(300) NOT NULL,"
+    " rows_expected BIGINT NOT NULL, bytes BIGINT NOT NULL, rows_copied BIGINT NOT NULL, rows_verified BIGINT NOT NULL,"
+    f" started_at {_TIME} NOT NULL, ended_at {_TIME}, copy_seconds DOUBLE NOT NULL,"
+    f" retained_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
+    " backlog_entries BIGINT NOT NULL, backlog_bytes BIGINT NOT NULL, backlog_age DOUBLE NOT NULL,"
+    " KEY (schema_name, name)",
+    "ranges": "step_id BIGINT UNSIGNED NOT NULL, no INT NOT NULL, low TEXT, high TEXT NOT NULL, at TEXT,"
+    " copied TINYINT NOT NULL, rows_copied BIGINT NOT NULL, verified_at TEXT, verified TINYINT NOT NULL,"
+    " PRIMARY KEY (step_id, no)",
+    "objects": "step_id BIGINT UNSIGNED NOT NULL, kind VARCHAR(10) NOT NULL, schema_name VARCHAR(64) NOT NULL,"
+    f" name VARCHAR(64) NOT NULL, state VARCHAR(10) NOT NULL, proof TEXT NOT NULL, noted_at {_TIME} NOT NULL,"
+    " PRIMARY KEY (schema_name, name, kind)",
+    "moments": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, step_id BIGINT UNSIGNED NOT NULL,"
+    f" purpose VARCHAR(40) NOT NULL, probes INT NOT NULL, tries INT NOT NULL, waited DOUBLE NOT NULL, held DOUBLE NOT NULL,"
+    f" at {_TIME} NOT NULL, KEY (step_id)",
+}
+
+
+def create_schema(schema: str) -> Sql:
+    """The journal's schema; everything born in it is encrypted."""
+    return Sql(f"CREATE SCHEMA {quote(schema)} DEFAULT CHARACTER SET utf8mb4 DEFAULT ENCRYPTION = 'Y'")
+
+
+def create_tables(schema: str) -> tuple[Sql, ...]:
+    """All tables of the journal, and the rows that are always there. Safe to repeat."""
+    made = [Sql(f"CREATE TABLE IF NOT EXISTS {quote(schema)}.{name} ({columns}) {_END}") for name, columns in TABLES.items()]
+    made.append(
+        Sql(
+            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
+            " ON DUPLICATE KEY UPDATE id = id"
+        )
+    )
+    made.append(
+        Sql(f"INSERT INTO {quote(schema)}.control VALUES (1, 0, '', NULL) ON DUPLICATE KEY UPDATE id = id")
+    )
+    return tuple(made)
+
+
+def drop_schema(schema: str) -> tuple[Sql, ...]:
+    """Takes the journal away: its tables by name, then the schema, which must be empty by then to be ours alone."""
+    return (*(Sql(f"DROP TABLE {quote(schema)}.{name}") for name in TABLES), Sql(f"DROP SCHEMA {quote(schema)}"))
+
+
+def update_step(schema: str, fields: Sequence[str]) -> str:
+    """UPDATE of named fields of one step."""
+    return f"UPDATE {quote(schema)}.steps SET {', '.join(f'{f} = %s' for f in fields)} WHERE id = %s"

@@ -1,0 +1,47 @@
+"""Statements of the exclusive moments: probe, lock, rename, and the alters that need no shadow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrator.model import TableName
+from migrator.sql.names import qualified, quote
+from migrator.sql.statement import Sql
+
+
+def probe(tables: Sequence[TableName]) -> Sql:
+    """Fails with 1242 while any other session holds or awaits a metadata lock on one of the tables.
+
+    Put before the statement that wants the lock, in one request, it strikes only in an instant in which
+    nobody is there: the server does not go on to the next statement after an error. (manual: 29.12.13.3)
+    """
+    places = " OR ".join(["(OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
+    return Sql(
+        "SELECT IF((SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_TYPE = 'TABLE'"
+        f" AND OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({places})) > 0, (SELECT 1 UNION SELECT 2), 0)",
+        tuple(value for table in tables for value in (table.schema, table.name)),
+    )
+
+
+def lock_write(table: TableName) -> str:
+    """LOCK TABLES ... WRITE: waits out every transaction that has used the table, and keeps all others out."""
+    return f"LOCK TABLES {qualified(table)} WRITE"
+
+
+def rename(source: TableName, shadow: TableName, retained: TableName) -> str:
+    """The swap: both names change in one atomic statement. Exclusive metadata locks for some milliseconds."""
+    return f"RENAME TABLE {qualified(source)} TO {qualified(retained)}, {qualified(shadow)} TO {qualified(source)}"
+
+
+def direct_alter(table: TableName) -> Sql:
+    """Rewrites the table in place of itself; sent while LOCK TABLES is held, so everybody waits for all of it."""
+    return Sql(f"ALTER TABLE {qualified(table)} ENCRYPTION = 'Y'")
+
+
+def encrypt_tablespace(tablespace: str) -> str:
+    """Encrypts a general tablespace or `mysql` in place, page by page, while rows are read and written.
+
+    First takes an exclusive metadata lock on every table in it. While it waits for that neither
+    lock_wait_timeout nor KILL ends it (seen on 9.7.4), so it may only be sent when nobody is there.
+    """
+    return f"ALTER TABLESPACE {quote(tablespace)} ENCRYPTION = 'Y'"

@@ -1,0 +1,212 @@
+"""The shadow, the log and their indexes: statements that build, compare and take away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from migrator.model import Column, Key, Table, TableName, TablespaceKind
+from migrator.sql.keys import KeyColumn
+from migrator.sql.names import qualified, quote
+from migrator.sql.statement import Sql
+
+
+def stored_columns(table: Table) -> tuple[Column, ...]:
+    """The columns that are copied: all but generated ones, invisible ones included."""
+    return tuple(column for column in table.columns if not column.generated)
+
+
+def column_list(columns: Sequence[Column], alias: str = "") -> str:
+    """Quoted names with commas."""
+    dot = f"{alias}." if alias else ""
+    return ", ".join(dot + quote(column.name) for column in columns)
+
+
+def create_shadow(source: TableName, shadow: TableName) -> Sql:
+    """The empty shadow. Takes a shared metadata lock on the source for milliseconds; fails if the name is taken."""
+    return Sql(f"CREATE TABLE {qualified(shadow)} LIKE {qualified(source)}")
+
+
+def encrypt_shadow(shadow: TableName, *, kind: TablespaceKind | None, drop_indexes: Sequence[str]) -> Sql:
+    """Makes the empty shadow encrypted, out of a shared tablespace, and without the deferred indexes.
+
+    Touches the shadow only. LIKE keeps the tablespace of the source, which cannot hold an encrypted table
+    beside plain ones (3825), hence TABLESPACE. `innodb_file_per_table` stays in the definition then.
+    """
+    actions = [f"DROP INDEX {quote(name)}" for name in drop_indexes]
+    if kind not in {None, TablespaceKind.FILE_PER_TABLE}:
+        actions.append("TABLESPACE = innodb_file_per_table")
+    actions.append("ENCRYPTION = 'Y'")
+    return Sql(f"ALTER TABLE {qualified(shadow)} {', '.join(actions)}")
+
+
+def add_indexes(shadow: TableName, definitions: Sequence[str]) -> Sql:
+    """Builds the deferred indexes in one sorted pass; nothing but us writes to the shadow meanwhile.
+
+    `definitions` are verbatim from SHOW CREATE TABLE of the source.
+    """
+    actions = ", ".join("ADD " + definition.replace("%", "%%") for definition in definitions)
+    return Sql(f"ALTER TABLE {qualified(shadow)} {actions}, ALGORITHM = INPLACE, LOCK = NONE")
+
+
+def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
+    """The log of changed keys of one source: `seq`, the key columns as `k1`... with their exact types, `noted`.
+
+    Encrypted, since keys are data. A file of its own whatever innodb_file_per_table says.
+    """
+    columns = []
+    for number, part in enumerate(key, start=1):
+        kind = part.column.type.replace("%", "%%")
+        if part.column.charset and part.column.collation:
+            kind += f" CHARACTER SET {part.column.charset} COLLATE {part.column.collation}"
+        columns.append(f"k{number} {kind} NOT NULL")
+    return Sql(
+        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+        + ", ".join(columns)
+        + ", noted TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+        + " ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'"
+    )
+
+
+def set_auto_increment(shadow: TableName, value: int) -> Sql:
+    """The next AUTO_INCREMENT value of the shadow; metadata only."""
+    return Sql(f"ALTER TABLE {qualified(shadow)} AUTO_INCREMENT = {value}")
+
+
+def drop_table(table: TableName) -> Sql:
+    """DROP TABLE, and an error if it is not there: what we drop we have looked at."""
+    return Sql(f"DROP TABLE {qualified(table)}")
+
+
+def analyze(table: TableName) -> Sql:
+    """Fresh statistics, so that the first query after the swap gets a plan from the whole table."""
+    return Sql(f"ANALYZE TABLE {qualified(table)}")
+
+
+def copy_histogram(table: TableName, column: str, histogram: str) -> Sql:
+    """Gives a column the very histogram of the source (MySQL 8.0.31: USING DATA)."""
+    return Sql(f"ANALYZE TABLE {qualified(table)} UPDATE HISTOGRAM ON {quote(column)} USING DATA %s", (histogram,))
+
+
+# -- reading a definition ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """SHOW CREATE TABLE, cut where its grammar cuts: the parts between the outer parentheses, and the options."""
+
+    items: tuple[str, ...]
+    options: str
+
+    @property
+    def indexes(self) -> dict[str, str]:
+        """Index definitions by name, verbatim, in order; the primary key is `PRIMARY`."""
+        found = {}
+        for item in self.items:
+            match = re.match(r"(?:(?:UNIQUE |FULLTEXT |SPATIAL )?KEY `((?:[^`]|``)+)`|PRIMARY KEY)", item)
+            if match:
+                found[(match[1] or "PRIMARY").replace("``", "`")] = item
+        return found
+
+
+def _spans(text: str) -> list[tuple[int, str]]:
+    """Each character outside quotes with its position."""
+    found, quote_mark, i = [], "", 0
+    while i < len(text):
+        char = text[i]
+        if quote_mark:
+            if char == "\\" and quote_mark != "`":
+                i += 1
+            elif char == quote_mark:
+                if text[i + 1 : i + 2] == quote_mark:
+                    i += 1
+                else:
+                    quote_mark = ""
+        elif char in "`'\"":
+            quote_mark = char
+        else:
+            found.append((i, char))
+        i += 1
+    return found
+
+
+def parse_definition(create: str) -> Definition:
+    """Cut a SHOW CREATE TABLE text; quotes, escapes, backticks and nested parentheses are respected."""
+    depth, start, items, end = 0, 0, [], 0
+    for position, char in _spans(create):
+        if char == "(":
+            depth += 1
+            if depth == 1:
+                start = position + 1
+        elif char == ")":
+            depth -= 1
+            if depth == 0:
+                items.append(create[start:position].strip())
+                end = position + 1
+                break
+        elif char == "," and depth == 1:
+            items.append(create[start:position].strip())
+            start = position + 1
+    return Definition(tuple(items), create[end:].strip())
+
+
+def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
+    """Substitute only where the match starts outside quotes."""
+    free = {position for position, _ in _spans(text)}
+    return re.sub(pattern, lambda m: replacement if m.start() in free else m[0], text)
+
+
+def comparable(create: str, table: str, others: Sequence[str] = ()) -> tuple[tuple[str, ...], str]:
+    """A definition without what may differ: names of table and generated CHECKs, AUTO_INCREMENT, ENCRYPTION, our tablespace."""
+    definition = parse_definition(create)
+    options = definition.options
+    options = _outside_quotes(options, r" ?AUTO_INCREMENT=\d+", "")
+    options = _outside_quotes(options, r" ?(?:/\*!80016 )?ENCRYPTION='[YyNn]'(?: \*/)?", "")
+    options = _outside_quotes(options, r"/\*!50100 TABLESPACE `?[^*]*?`? \*/ ?", "")
+    items = []
+    for item in definition.items:
+        for name in (table, *others):
+            mark = re.escape("CONSTRAINT " + quote(name)[:-1].replace("%%", "%"))
+            item = re.sub(rf"^{mark}_chk_(\d+)`", r"CONSTRAINT `_chk_\1`", item)
+        items.append(item)
+    return tuple(items), options.strip()
+
+
+# -- which indexes wait -----------------------------------------------------------------------------
+
+
+def deferred_indexes(table: Table, copy_key: str) -> tuple[str, ...]:
+    """Secondary indexes that are built after the copy, in the definition's order.
+
+    Kept from the start: the key that we copy by, one that AUTO_INCREMENT needs (1075), FULLTEXT and SPATIAL
+    (their online builds have limits of their own). The server sorts indexes into groups and keeps the
+    order of creation within a group, so an index that stands before a kept one of its group is kept too:
+    the definition must come out as it was.
+    """
+    kept = {"PRIMARY", copy_key} | {key.name for key in table.keys if key.type not in {"BTREE", "HASH"}}
+    auto = next((c.name for c in table.columns if c.auto_increment), None)
+    leading = [key.name for key in table.keys if key.parts and key.parts[0].column == auto]
+    if auto is not None and not kept & set(leading):
+        kept |= set(leading)
+    waiting: list[str] = []
+    groups_with_kept: set[tuple[bool, ...]] = set()
+    for key in reversed(table.keys):
+        group = _group(table, key)
+        if key.name in kept:
+            groups_with_kept.add(group)
+        elif group not in groups_with_kept:
+            waiting.append(key.name)
+    return tuple(reversed(waiting))
+
+
+def _group(table: Table, key: Key) -> tuple[bool, ...]:
+    """The server's own order of indexes: primary, unique NOT NULL, unique, unique with prefixes, others, fulltext."""
+    nullable = {c.name for c in table.columns if c.nullable}
+    return (
+        key.name != "PRIMARY",
+        not key.unique,
+        key.unique and any(part.column is None or part.column in nullable for part in key.parts),
+        key.unique and any(part.prefix is not None for part in key.parts),
+        key.type == "FULLTEXT",
+    )
