@@ -30,7 +30,19 @@ Row = tuple[Any, ...]
 log = logging.getLogger(__name__)
 
 LINK_LOST: Final = frozenset(
-    {0, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_SERVER_LOST_EXTENDED, 1053, 1080, 1152, 1158, 1160, 1161, 4031}
+    {
+        0,
+        CR.CR_SERVER_GONE_ERROR,
+        CR.CR_SERVER_LOST,
+        CR.CR_SERVER_LOST_EXTENDED,
+        1053,
+        1080,
+        1152,
+        1158,
+        1160,
+        1161,
+        4031,
+    }
 )
 """The connection is gone: what was sent last may or may not have happened. Look first."""
 
@@ -43,7 +55,28 @@ INTERRUPTED: Final = frozenset({ER.QUERY_INTERRUPTED, 3024})
 _NAMES_IN_QUOTES: Final = frozenset(
     {1007, 1008, 1044, 1045, 1046, 1049, 1050, 1051, 1054, 1072, 1075, 1091, 1099, 1100, 1103, 1105, 1130, 1142, 1143}
     | {1146, 1178, 1193, 1227, 1231, 1235, 1273, 1290, 1305, 1347, 1356, 1359, 1360, 1370, 1410, 1419, 1449, 1478}
-    | {1525, 1553, 1813, 1814, 1836, 1846, 1881, 3098, 3119, 3120, 3183, 3185, 3221, 3235, 3675, 3823, 3825, 3826, 3827, 3828}
+    | {
+        1525,
+        1553,
+        1813,
+        1814,
+        1836,
+        1846,
+        1881,
+        3098,
+        3119,
+        3120,
+        3183,
+        3185,
+        3221,
+        3235,
+        3675,
+        3823,
+        3825,
+        3826,
+        3827,
+        3828,
+    }
     | {3829, 3830, 3832, 3980, 4035}
 ) - {1525}
 """Errors whose quoted words are names of objects or options. In all others they may be values of rows."""
@@ -125,7 +158,7 @@ def without_values(number: int, text: str) -> str:
     """The server's message, with whatever may be a value of a row taken out."""
     if number == ER.DUP_ENTRY:
         return "Duplicate entry for key " + text.rsplit("for key ", 1)[-1]
-    if number in _NAMES_IN_QUOTES or number >= 2000 and number < 3000:
+    if number in _NAMES_IN_QUOTES or 2000 <= number < 3000:
         return text
     return re.sub(r"'.*'|\".*\"", "'...'", text, flags=re.DOTALL)
 
@@ -155,6 +188,7 @@ class Session:
         stop: threading.Event | None = None,
         clock: Clock | None = None,
         patience_seconds: float = 60.0,
+        like: Session | None = None,
     ) -> None:
         self._to = to
         self._purpose = purpose
@@ -163,6 +197,7 @@ class Session:
         self._stop = stop or threading.Event()
         self._patience_seconds = patience_seconds
         self._settings: dict[str, str] = {}
+        self._variables: tuple[str, ...] = like._variables if like else ()
         self.server_uuid = server_uuid
         self._connection = self._open()
 
@@ -200,6 +235,7 @@ class Session:
             stop=self._stop,
             clock=self._clock,
             patience_seconds=self._patience_seconds,
+            like=self,
         )
 
     def elsewhere(self, host: str, port: int, *, server_uuid: str, timeout_seconds: int = 3) -> Session:
@@ -249,7 +285,8 @@ class Session:
             raise _unreachable(to, _sql_error(error, "")) from None
         except (OSError, ssl.SSLError) as error:
             raise ServerUnreachable(
-                f"cannot connect to {to.where} as {to.user}: {error}", remedy="check the certificate files and --ssl-mode"
+                f"cannot connect to {to.where} as {to.user}: {error}",
+                remedy="check the certificate files and --ssl-mode",
             ) from None
         self._connection = connection
         try:
@@ -267,7 +304,7 @@ class Session:
         try:
             return pymysql.connect(**options, **_tls(self._to))
         except pymysql.err.OperationalError as error:
-            no_tls = error.args and error.args[0] in {CR.CR_SSL_CONNECTION_ERROR} or "SSL" in str(error).upper()
+            no_tls = error.args[:1] == (CR.CR_SSL_CONNECTION_ERROR,) or "SSL" in str(error).upper()
             if self._to.ssl_mode != "PREFERRED" or not no_tls:
                 raise
             return pymysql.connect(**options, ssl_disabled=True)
@@ -275,15 +312,16 @@ class Session:
     def _prepare(self) -> None:
         # Exactly the roles that triggers of ours will run with: a definer has its default roles only.
         self.run("SET ROLE DEFAULT")
-        known = {str(name) for (name, _) in self.rows("SHOW SESSION VARIABLES")}
-        wanted = [f"SESSION {name} = {value}" for name, value in SESSION_VARIABLES if name in known]
-        self.run("SET " + ", ".join(wanted).replace("%", "%%"))
+        if not self._variables:
+            known = {str(name) for (name, _) in self.rows("SHOW SESSION VARIABLES")}
+            self._variables = tuple(f"SESSION {name} = {value}" for name, value in SESSION_VARIABLES if name in known)
+        self.run("SET " + ", ".join(self._variables))
         for name, value in self._settings.items():
             self.run(f"SET SESSION {name} = {value}")
         uuid = str(self.value("SELECT @@server_uuid"))
         if self.server_uuid and uuid != self.server_uuid:
             raise OwnerUnknown(
-                f"{self._to.where} is another server now: its server_uuid is {uuid}, this run began on {self.server_uuid}",
+                f"{self._to.where} is another server now: its server_uuid is {uuid}, this began on {self.server_uuid}",
                 remedy="find out which server is meant (failover? proxy?) before anything is run again",
             )
         self.server_uuid = uuid
@@ -352,13 +390,16 @@ class Session:
         journal first and writes it in the same transaction. Waits between tries grow to 2 s at most.
         """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, SqlError) and (e.link_lost or e.number in TRY_AGAIN)),
+            retry=tenacity.retry_if_exception(
+                lambda e: isinstance(e, SqlError) and (e.link_lost or e.number in TRY_AGAIN)
+            ),
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=2.0),
             sleep=self._pause,
             reraise=True,
         )
-        return retrying(self._once, work)
+        result: T = retrying(self._once, work)
+        return result
 
     def _pause(self, seconds: float) -> None:
         self._clock.wait(self._stop, seconds)
@@ -401,4 +442,4 @@ def _unreachable(to: Connect, error: SqlError) -> MigratorError:
 
 def jitter(seconds: float) -> float:
     """Between half and one and a half of `seconds`, so that two who wait do not meet again."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - not for secrets
+    return seconds * random.uniform(0.5, 1.5)

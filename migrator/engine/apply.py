@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from migrator import __version__
@@ -14,11 +11,13 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session, SqlError
 from migrator.engine.clean import give_up
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
-from migrator.engine.journal import Journal, identity
-from migrator.engine.lease import LEASE_SECONDS, Lease
+from migrator.engine.journal import Journal
+from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
 from migrator.engine.members import confirmed_members
 from migrator.engine.migrate import migrate
-from migrator.engine.work import Limits, Work, tell_event
+from migrator.engine.objects import table_proof
+from migrator.engine.sessions import Sessions
+from migrator.engine.work import Work, limits_of, tell_event, work_on
 from migrator.errors import (
     Failed,
     LeaseLost,
@@ -32,9 +31,20 @@ from migrator.errors import (
     SourceChanged,
     Stopped,
 )
-from migrator.events import ChunkVerified, Event, Listener, Moment, Noticed, Retained, RunEnded, RunStarted, StepEnded, StepStarted
+from migrator.events import (
+    ChunkVerified,
+    Event,
+    Listener,
+    Moment,
+    Noticed,
+    Retained,
+    RunEnded,
+    RunStarted,
+    StepEnded,
+    StepStarted,
+)
 from migrator.inventory import read_inventory, read_tables, show_create
-from migrator.model import Finding, Inventory, Key, Method, Table, TableName
+from migrator.model import Finding, Inventory, Method, Table, TableName
 from migrator.planner.drift import drift
 from migrator.planner.file import plan_hash
 from migrator.planner.gates import gates
@@ -42,14 +52,10 @@ from migrator.planner.keys import usable_key
 from migrator.planner.make import extra_disk
 from migrator.planner.plan import Attestations, Plan, Step
 from migrator.report.values import ExclusiveMoment, Leftover, Outcome, Outcomes, RetainedTable, StepOutcome
-from migrator.sql.keys import key_columns
-from migrator.sql.names import log_of, retained_of, shadow_of
+from migrator.sql.names import retained_of
 
 LINKS: Final = 10
 """How often the connection may be lost within one step before it is called failed."""
-
-NO_KEY: Final = Key("", (), unique=False)
-"""For work that walks no key: a direct alter, a tablespace."""
 
 _DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1419})
 
@@ -58,7 +64,7 @@ _DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1419})
 class ApplyOptions:
     """What the command line says over the plan; None leaves the plan's word."""
 
-    attestations: Attestations = Attestations()
+    attestations: Attestations = field(default_factory=Attestations)
     workers: int | None = None
     chunk_time_seconds: float | None = None
     max_extra_disk_bytes: int | None = None
@@ -70,6 +76,7 @@ class Run:
     """What all steps of a run share."""
 
     session: Session
+    sessions: Sessions
     lease: Lease
     journal: Journal
     run_id: str
@@ -102,28 +109,25 @@ def apply(
     began = clock.monotonic()
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
     check_plan(session, journal, plan, inventory, options.attestations, listen)
-    run_id = secrets.token_hex(6)
     journal.open(session, __version__)
-    with session.another(f"migrator:{run_id}") as own:
-        lease = Lease(
-            journal, own, run_id=run_id, host=socket.gethostname(), pid=os.getpid(), clock=clock, seconds=options.lease_seconds
+    run_id = new_run_id()
+    with (
+        session.another(purpose_of(run_id)) as own,
+        Lease(journal, own, run_id=run_id, clock=clock, seconds=options.lease_seconds) as lease,
+        Sessions(own, lease.purpose) as sessions,
+    ):
+        journal.begin_run(
+            own,
+            run_id=run_id,
+            plan_hash=plan_hash(plan),
+            version=__version__,
+            attested=_attested(options.attestations),
         )
-        with lease:
-            own.keep_out(lease.guard)
-            journal.begin_run(
-                own,
-                run_id=run_id,
-                plan_hash=plan_hash(plan),
-                version=__version__,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                attested=_attested(options.attestations),
-            )
-            run = Run(own, lease, journal, run_id, plan, options, inventory, listen, stop, clock)
-            listen(RunStarted("", run_id, plan_hash(plan), len(plan.steps), plan.totals.bytes_to_do))
-            steps = _all_steps(run)
-            outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
-            journal.end_run(own, run_id, outcome.exit_code)
+        run = Run(own, sessions, lease, journal, run_id, plan, options, inventory, listen, stop, clock)
+        listen(RunStarted("", run_id, plan_hash(plan), len(plan.steps), plan.totals.bytes_to_do))
+        steps = _all_steps(run)
+        outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
+        journal.end_run(own, run_id, outcome.exit_code)
     count = [one.outcome for one in steps].count
     listen(
         RunEnded(
@@ -164,7 +168,9 @@ def check_plan(
         if not finding.blocks:
             listen(Noticed(finding.subject, finding))
     if blocking := [f for f in drifted if f.blocks]:
-        raise PlanDrifted(_listed("the server is not as it was when the plan was made", blocking), remedy=_remedies(blocking))
+        raise PlanDrifted(
+            _listed("the server is not as it was when the plan was made", blocking), remedy=_remedies(blocking)
+        )
     if blocking := [f for f in gated if f.blocks]:
         raise Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
 
@@ -294,7 +300,9 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | No
         if open_step is not None:
             run.journal.close_step(run.session, open_step.id, "done")
         return None
-    key = usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
+    key = (
+        usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
+    )
     if key is None and step.method is Method.SHADOW_COPY:
         raise SourceChanged(f"{name} has no usable key any more", remedy="plan again")
     if open_step is None:
@@ -305,7 +313,7 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | No
             method=step.method,
             run_id=run.run_id,
             copy_key=key.name if key else "",
-            source_ids=identity(table),
+            source_ids=table_proof(run.session, name) or "",
             definition=show_create(run.session, name),
             rows_expected=table.rows,
             bytes_expected=table.size_bytes,
@@ -314,44 +322,21 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | No
         step_id = open_step.id
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
     listen(StepStarted(str(name), step.method, table.rows, table.size_bytes, resumed=open_step is not None))
-    return make_work(run, step, table, step_id, listen)
+    return _work(run, step, table, step_id, listen)
 
 
-def make_work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) -> Work:
-    """Everything the phases of one step need."""
-    noted = run.journal.step(run.session, step_id).copy_key
-    key = next((k for k in table.keys if k.name == noted), NO_KEY)
-    return Work(
+def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) -> Work:
+    return work_on(
+        table,
+        step_id,
         session=run.session,
+        sessions=run.sessions,
         lease=run.lease,
         journal=run.journal,
-        step_id=step_id,
-        table=table,
-        key=key,
-        key_columns=key_columns(key, table.columns),
-        shadow=shadow_of(table.name),
-        retained=retained_of(table.name),
-        log=log_of(table.name),
-        limits=limits_of(run.plan, step),
+        limits=limits_of(run.plan.defaults, step),
         listen=listen,
         stop=run.stop,
         clock=run.clock,
-    )
-
-
-def limits_of(plan: Plan, step: Step) -> Limits:
-    """The plan's defaults, with what the step says for itself."""
-    defaults = plan.defaults
-    return Limits(
-        workers=step.workers or defaults.workers,
-        chunk_time_seconds=step.chunk_time_seconds or defaults.chunk_time_seconds,
-        chunk_max_bytes=defaults.chunk_max_bytes,
-        log_max_bytes=defaults.log_max_bytes,
-        log_max_entries=defaults.log_max_entries,
-        moment_wait_seconds=defaults.moment_wait_seconds,
-        swap_wait_seconds=defaults.swap_wait_seconds,
-        index_build_memory_bytes=defaults.index_build_memory_bytes,
-        retain_days=defaults.retain_days,
     )
 
 
@@ -362,13 +347,18 @@ def _space(run: Run, step: Step, listen: Listener) -> bool:
     inside = [t for t in run.inventory.tables if any(s.tablespace == step.tablespace_name for s in t.segments)]
     if open_step is None:
         step_id = run.journal.new_step(
-            run.session, kind="tablespace", table=name, method=step.method, run_id=run.run_id, bytes_expected=step.facts.data_bytes
+            run.session,
+            kind="tablespace",
+            table=name,
+            method=step.method,
+            run_id=run.run_id,
+            bytes_expected=step.facts.data_bytes,
         )
     else:
         step_id = open_step.id
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
     space = Table(name, "InnoDB", sum(t.rows for t in inside), step.facts.data_bytes, 0)
-    work = make_work(run, step, space, step_id, listen)
+    work = _work(run, step, space, step_id, listen)
     listen(StepStarted(step.name, step.method, space.rows, space.data_bytes, resumed=open_step is not None))
     try:
         if space_encrypted(work, step.tablespace_name):
@@ -384,7 +374,9 @@ def _space(run: Run, step: Step, listen: Listener) -> bool:
 
 def _told(error: SqlError, name: TableName) -> MigratorError:
     if error.number in _DENIED:
-        return MissingPrivilege(f"{name}: {error.text}", remedy="grant what is missing (docs/privileges.md) and apply again")
+        return MissingPrivilege(
+            f"{name}: {error.text}", remedy="grant what is missing (docs/privileges.md) and apply again"
+        )
     return Failed(f"{name}: {error}", remedy="apply again to go on; the work done so far is kept")
 
 
@@ -407,7 +399,9 @@ class Seen:
             case ChunkVerified():
                 self.rows = event.rows_done
             case Moment():
-                self.moments.append(ExclusiveMoment(event.purpose, event.tries, event.waited_seconds, event.held_seconds))
+                self.moments.append(
+                    ExclusiveMoment(event.purpose, event.tries, event.waited_seconds, event.held_seconds)
+                )
             case Retained():
                 assert self._step.table is not None  # noqa: S101 - only tables are retained
                 size = self._step.facts.data_bytes + self._step.facts.index_bytes
@@ -417,9 +411,13 @@ class Seen:
         self._listen(event)
 
 
-def _outcome(step: Step, outcome: Outcomes, *, message: str = "", remedy: str = "", in_clear: bool = False) -> StepOutcome:
+def _outcome(
+    step: Step, outcome: Outcomes, *, message: str = "", remedy: str = "", in_clear: bool = False
+) -> StepOutcome:
     size = step.facts.data_bytes + step.facts.index_bytes
-    return StepOutcome(step.name, step.method, outcome, size_bytes=size, message=message, remedy=remedy, in_clear=in_clear)
+    return StepOutcome(
+        step.name, step.method, outcome, size_bytes=size, message=message, remedy=remedy, in_clear=in_clear
+    )
 
 
 def _leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
@@ -430,7 +428,10 @@ def _leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
     if open_step is None:
         return ()
     kinds: dict[str, Literal["trigger", "shadow", "log", "retained"]] = {
-        "trigger": "trigger", "shadow": "shadow", "log": "log", "retained": "retained"
+        "trigger": "trigger",
+        "shadow": "shadow",
+        "log": "log",
+        "retained": "retained",
     }
     owned = run.journal.owned(run.session, open_step.id)
     return tuple(Leftover(kinds[one.kind], one.name) for one in owned if one.kind in kinds)

@@ -5,7 +5,7 @@ Triggers first: without the shadow or the log behind it a trigger breaks every w
 
 from __future__ import annotations
 
-from migrator.engine.journal import Owned, StepRow
+from migrator.engine.journal import Owned
 from migrator.engine.moment import locked
 from migrator.engine.objects import drop_if_ours, name_taken, trigger_proofs
 from migrator.engine.work import Work
@@ -52,10 +52,3 @@ def _by_table(work: Work, owned: list[Owned]) -> dict[TableName, list[TableName]
             raise name_taken(one.name)
         found.setdefault(table, []).append(one.name)
     return found
-
-
-def drop_retained(work: Work, step: StepRow) -> bool:
-    """Drop the old table of a finished step, with proof; True if it was there. Exclusive lock on a name nobody uses."""
-    dropped = drop_if_ours(work.session, work.journal, step.id, "retained", work.retained, work)
-    work.journal.close_step(work.session, step.id, "done")
-    return dropped

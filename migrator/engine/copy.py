@@ -68,7 +68,9 @@ def _fix_end(work: Work) -> None:
 
 def _work(work: Work, session: Session, ranges: Ranges, ending: threading.Event) -> None:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
-    pacer = Pacer(target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes)
+    pacer = Pacer(
+        target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes
+    )
     while not ending.is_set() and (no := ranges.take(session)) is not None:
         done = False
         while not done and not ending.is_set():
@@ -92,7 +94,7 @@ def copy_chunk(work: Work, session: Session, no: int, rows_at_most: int) -> Copi
     """
     at = work.journal.range(session, work.step_id, no)
     if at.copied:
-        return Copied(0, True)
+        return Copied(0, range_done=True)
     low = at.low if at.at is None else at.at
     left, place = rows_at_most, None
     for part in parts_of(session, work, low, at.high):
@@ -103,4 +105,4 @@ def copy_chunk(work: Work, session: Session, no: int, rows_at_most: int) -> Copi
     rows, done = rows_at_most - left, left > 0
     cursor = at.high if done or place is None else tuple(str(text) for text in place)
     work.journal.advance(session, work.step_id, no, at=cursor, copied=done, rows=rows)
-    return Copied(rows, done)
+    return Copied(rows, range_done=done)

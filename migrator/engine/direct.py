@@ -29,7 +29,9 @@ def alter(work: Work) -> None:
     with locked(work, "alter", [work.table.name], lock_write(work.table.name)) as session:
         work.ddl(direct_alter(work.table.name), session)
     if not _encrypted(work):
-        raise Failed(f"{work.table.name} is not encrypted after ALTER TABLE", remedy="look at the table and the keyring")
+        raise Failed(
+            f"{work.table.name} is not encrypted after ALTER TABLE", remedy="look at the table and the keyring"
+        )
 
 
 def _encrypted(work: Work) -> bool:
@@ -53,7 +55,9 @@ def encrypt_space(work: Work, tablespace: str, tables: list[TableName]) -> None:
     began = work.clock.monotonic()
     with work.open() as session:
         try:
-            struck = strike(work, session, tables, statement, wait_seconds=work.limits.moment_wait_seconds, patience_seconds=_NEVER)
+            struck = strike(
+                work, session, tables, statement, wait_seconds=work.limits.moment_wait_seconds, patience_seconds=_NEVER
+            )
         except SqlError as error:
             if not error.link_lost:
                 raise

@@ -124,7 +124,8 @@ def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> No
     """Look at the log's size and age, tell it, note it; raises `LogOverflow` at the bound."""
     row = session.row(f"SELECT TIMESTAMPDIFF(SECOND, noted, NOW()) FROM {qualified(work.log)} ORDER BY seq LIMIT 1")
     size = session.value(
-        "SELECT DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s", (work.log.schema, work.log.name)
+        "SELECT DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        (work.log.schema, work.log.name),
     )
     age, used = float(row[0] if row else 0), int(size or 0)
     work.listen(Backlog(work.subject, entries, used, age, drained))
@@ -156,8 +157,13 @@ def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
         drained += done.drained
         tell_backlog(work, work.session, done.left, drained)
         if done.left:
-            raise Failed(f"{done.left} changes of {work.subject} lie in ranges that are not copied", remedy="this is a bug: report it")
+            raise Failed(
+                f"{done.left} changes of {work.subject} lie in ranges that are not copied",
+                remedy="this is a bug: report it",
+            )
         if done.seen <= until:
             return
         if passes % PASSES_UNTIL_TOLD == 0:
-            work.listen(Waiting(work.subject, f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0))
+            work.listen(
+                Waiting(work.subject, f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0)
+            )

@@ -72,7 +72,8 @@ def _same_definition(work: Work, source: str) -> None:
 def _histograms(work: Work) -> None:
     for column in work.table.histograms:
         value = work.session.value(
-            "SELECT HISTOGRAM FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s",
+            "SELECT HISTOGRAM FROM information_schema.COLUMN_STATISTICS"
+            " WHERE SCHEMA_NAME = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s",
             (work.table.name.schema, work.table.name.name, column),
         )
         if value is not None:
@@ -84,4 +85,7 @@ def _histograms(work: Work) -> None:
 def _admin(work: Work, rows: list[tuple[object, ...]], what: str) -> None:
     """ANALYZE reports errors as rows."""
     if any(str(row[2]).lower() == "error" for row in rows):
-        raise Failed(f"{what} of {work.shadow} could not be made", remedy="look at ANALYZE TABLE on the source; apply again to go on")
+        raise Failed(
+            f"{what} of {work.shadow} could not be made",
+            remedy="look at ANALYZE TABLE on the source; apply again to go on",
+        )

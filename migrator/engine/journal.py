@@ -7,13 +7,15 @@ transaction of its rows. Nothing here decides anything.
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from migrator.db import Session, SqlError
 from migrator.errors import MissingPrivilege, OwnerUnknown
-from migrator.model import Table, TableName
+from migrator.model import TableName
 from migrator.sql import journal as say
 from migrator.sql.keys import Bound
 from migrator.sql.names import quote
@@ -61,11 +63,11 @@ class RangeRow:
     no: int
     low: Bound | None
     high: Bound
-    at: Bound | None
-    copied: bool
-    rows_copied: int
-    verified_at: Bound | None
-    verified: bool
+    at: Bound | None = None
+    copied: bool = False
+    rows_copied: int = 0
+    verified_at: Bound | None = None
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,6 @@ def pack(bound: Bound | None) -> str | None:
 def unpack(text: str | None) -> Bound | None:
     """And back."""
     return None if text is None else tuple(json.loads(text))
-
-
-def identity(table: Table) -> str:
-    """What the dictionary calls the table itself: the ids of all its segments. Changes with TRUNCATE and rebuilds."""
-    return ",".join(str(i) for i in sorted(s.table_id for s in table.segments))
 
 
 class Journal:
@@ -135,7 +132,12 @@ class Journal:
         return True
 
     def _holds_anything_else(self, session: Session) -> bool:
-        names = {str(n) for (n,) in session.rows("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,))}
+        names = {
+            str(n)
+            for (n,) in session.rows(
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,)
+            )
+        }
         return bool(names - set(say.TABLES))
 
     def open(self, session: Session, tool_version: str) -> bool:
@@ -162,6 +164,12 @@ class Journal:
         for statement in say.drop_schema(self.schema):
             session.run(statement)
 
+    def was_used(self, session: Session) -> bool:
+        """True if any run or step is noted."""
+        return (
+            session.row(f"SELECT 1 FROM {self._at}.runs UNION ALL SELECT 1 FROM {self._at}.steps LIMIT 1") is not None
+        )
+
     def _denied(self, error: SqlError) -> MissingPrivilege:
         return MissingPrivilege(
             f"no right to use the journal's schema {self.schema}: {error.text}",
@@ -170,11 +178,11 @@ class Journal:
 
     # -- runs -----------------------------------------------------------------------------------
 
-    def begin_run(self, session: Session, *, run_id: str, plan_hash: str, version: str, host: str, pid: int, attested: str) -> None:
+    def begin_run(self, session: Session, *, run_id: str, plan_hash: str, version: str, attested: str) -> None:
         """A run begins."""
         session.run(
             f"INSERT INTO {self._at}.runs VALUES (%s, %s, %s, %s, %s, UTC_TIMESTAMP(6), NULL, NULL, %s)",
-            (run_id, plan_hash, version, host, pid, attested),
+            (run_id, plan_hash, version, socket.gethostname(), os.getpid(), attested),
         )
 
     def end_run(self, session: Session, run_id: str, exit_code: int) -> None:
@@ -247,7 +255,9 @@ class Journal:
         if wanted:
             conditions.append(f"state IN ({', '.join(['%s'] * len(wanted))})")
             args += wanted
-        rows = session.rows(f"SELECT {self._STEP} FROM {self._at}.steps WHERE {' AND '.join(conditions)} ORDER BY id", args)
+        rows = session.rows(
+            f"SELECT {self._STEP} FROM {self._at}.steps WHERE {' AND '.join(conditions)} ORDER BY id", args
+        )
         return [self._step(row) for row in rows]
 
     def step(self, session: Session, step_id: int) -> StepRow:
@@ -255,7 +265,8 @@ class Journal:
         row = session.row(f"SELECT {self._STEP} FROM {self._at}.steps WHERE id = %s", (step_id,))
         if row is None:
             raise OwnerUnknown(
-                f"step {step_id} has gone from the journal", remedy="somebody changed the journal; find out who before going on"
+                f"step {step_id} has gone from the journal",
+                remedy="somebody changed the journal; find out who before going on",
             )
         return self._step(row)
 
@@ -280,7 +291,18 @@ class Journal:
             " rows_verified, started_at, copy_seconds, waiting, message, backlog_entries, backlog_bytes, backlog_age)"
             " VALUES (%s, %s, %s, %s, %s, 'begun', 'open', %s, NULL, 0, %s, '', %s, CURRENT_USER(), %s, %s, 0, 0,"
             " UTC_TIMESTAMP(6), 0, '', '', 0, 0, 0)",
-            (kind, table.schema, table.name, method, run_id, copy_key, source_ids, definition, rows_expected, bytes_expected),
+            (
+                kind,
+                table.schema,
+                table.name,
+                method,
+                run_id,
+                copy_key,
+                source_ids,
+                definition,
+                rows_expected,
+                bytes_expected,
+            ),
         )
         return int(session.value("SELECT LAST_INSERT_ID()"))
 
@@ -292,7 +314,9 @@ class Journal:
         """The largest key that is copied by ranges; what lies beyond comes through the log."""
         self.set_step(session, step_id, key_max=pack(key_max))
 
-    def add_to_step(self, session: Session, step_id: int, *, rows_copied: int = 0, rows_verified: int = 0, seconds: float = 0.0) -> None:
+    def add_to_step(
+        self, session: Session, step_id: int, *, rows_copied: int = 0, rows_verified: int = 0, seconds: float = 0.0
+    ) -> None:
         """Count rows and seconds of work."""
         session.run(
             f"UPDATE {self._at}.steps SET rows_copied = rows_copied + %s, rows_verified = rows_verified + %s,"
@@ -303,11 +327,19 @@ class Journal:
     def close_step(self, session: Session, step_id: int, state: str, message: str = "") -> None:
         """The step is over: done, failed, given-up or void."""
         session.run(
-            f"UPDATE {self._at}.steps SET state = %s, message = %s, waiting = '', ended_at = UTC_TIMESTAMP(6) WHERE id = %s",
+            f"UPDATE {self._at}.steps SET state = %s, message = %s, waiting = '', ended_at = UTC_TIMESTAMP(6)"
+            " WHERE id = %s",
             (state, message, step_id),
         )
 
-    def note_moment(self, session: Session, step_id: int, purpose: str, *, probes: int, tries: int, waited: float, held: float) -> None:
+    def forget_step(self, session: Session, step_id: int) -> None:
+        """Take a rehearsal's step out of the journal; what it had made is gone by now."""
+        session.run(f"DELETE FROM {self._at}.moments WHERE step_id = %s", (step_id,))
+        session.run(f"DELETE FROM {self._at}.steps WHERE id = %s AND kind = 'rehearsal'", (step_id,))
+
+    def note_moment(
+        self, session: Session, step_id: int, purpose: str, *, probes: int, tries: int, waited: float, held: float
+    ) -> None:
         """An exclusive moment, for the report."""
         session.run(
             f"INSERT INTO {self._at}.moments (step_id, purpose, probes, tries, waited, held, at)"
@@ -320,7 +352,8 @@ class Journal:
         return [
             (str(r[0]), int(r[1]), int(r[2]), float(r[3]), float(r[4]))
             for r in session.rows(
-                f"SELECT purpose, probes, tries, waited, held FROM {self._at}.moments WHERE step_id = %s ORDER BY id", (step_id,)
+                f"SELECT purpose, probes, tries, waited, held FROM {self._at}.moments WHERE step_id = %s ORDER BY id",
+                (step_id,),
             )
         ]
 
@@ -332,7 +365,9 @@ class Journal:
     def _range(row: Sequence[Any]) -> RangeRow:
         high = unpack(row[2])
         assert high is not None  # noqa: S101 - the column is NOT NULL
-        return RangeRow(int(row[0]), unpack(row[1]), high, unpack(row[3]), bool(row[4]), int(row[5]), unpack(row[6]), bool(row[7]))
+        return RangeRow(
+            int(row[0]), unpack(row[1]), high, unpack(row[3]), bool(row[4]), int(row[5]), unpack(row[6]), bool(row[7])
+        )
 
     def ranges(self, session: Session, step_id: int) -> list[RangeRow]:
         """All ranges made so far, in key order."""
@@ -402,21 +437,24 @@ class Journal:
         """Say that a name will be made. The caller has just seen that nobody holds it."""
         session.run(
             f"INSERT INTO {self._at}.objects VALUES (%s, %s, %s, %s, 'intended', '', UTC_TIMESTAMP(6))"
-            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = 'intended', proof = '', noted_at = UTC_TIMESTAMP(6)",
+            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = 'intended', proof = '',"
+            " noted_at = UTC_TIMESTAMP(6)",
             (step_id, kind, name.schema, name.name),
         )
 
     def made(self, session: Session, kind: str, name: TableName, proof: str) -> None:
         """Say that it exists, and what identifies it (ids of a table, body hash and time of a trigger)."""
         session.run(
-            f"UPDATE {self._at}.objects SET state = 'made', proof = %s WHERE kind = %s AND schema_name = %s AND name = %s",
+            f"UPDATE {self._at}.objects SET state = 'made', proof = %s"
+            " WHERE kind = %s AND schema_name = %s AND name = %s",
             (proof, kind, name.schema, name.name),
         )
 
     def gone(self, session: Session, kind: str, name: TableName) -> None:
         """Say that it is not there any more."""
         session.run(
-            f"DELETE FROM {self._at}.objects WHERE kind = %s AND schema_name = %s AND name = %s", (kind, name.schema, name.name)
+            f"DELETE FROM {self._at}.objects WHERE kind = %s AND schema_name = %s AND name = %s",
+            (kind, name.schema, name.name),
         )
 
     def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:

@@ -8,6 +8,9 @@ So a process that was stopped and goes on cannot send one statement that changes
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
 from types import TracebackType
 from typing import Final
@@ -28,6 +31,16 @@ _ENDING_SECONDS: Final = 60.0
 _NO_SUCH_THREAD: Final = 1094
 
 
+def new_run_id() -> str:
+    """Twelve random hex digits."""
+    return secrets.token_hex(6)
+
+
+def purpose_of(run_id: str) -> str:
+    """The program name (a connection attribute) of every session of a run, by which a takeover finds them."""
+    return f"migrator:{run_id}"
+
+
 class Lease:
     """Held by one run; a context manager around the whole run."""
 
@@ -37,8 +50,6 @@ class Lease:
         session: Session,
         *,
         run_id: str,
-        host: str,
-        pid: int,
         clock: Clock,
         seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -46,8 +57,6 @@ class Lease:
         self._session = session
         self._at = quote(journal.schema)
         self._run_id = run_id
-        self._host = host
-        self._pid = pid
         self._clock = clock
         self._seconds = seconds
         self._token = 0
@@ -59,25 +68,33 @@ class Lease:
 
     @property
     def purpose(self) -> str:
-        """The program name of every session of this run, by which a takeover finds them."""
-        return f"migrator:{self._run_id}"
+        """The program name of every session of this run."""
+        return purpose_of(self._run_id)
 
     def __enter__(self) -> Lease:
         before = self._take()
         if before:
             self._end_sessions_of(before)
+        self._session.keep_out(self.guard)
         beating = self._session.another(self.purpose, guard=self.guard)
         self._thread = threading.Thread(target=self._beat, args=(beating,), name="heartbeat", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
-        self._session.run(
-            f"UPDATE {self._at}.lease SET run_id = '', expires_at = UTC_TIMESTAMP(6) WHERE id = 1 AND token = %s", (self._token,)
-        )
+        try:
+            self._session.run(
+                f"UPDATE {self._at}.lease SET run_id = '', expires_at = UTC_TIMESTAMP(6) WHERE id = 1 AND token = %s",
+                (self._token,),
+            )
+        except SqlError as lost:
+            if not lost.link_lost:  # without a connection the lease runs out by itself
+                raise
 
     def guard(self, session: Session) -> None:
         """Raise `LeaseLost` unless the token is still ours; for every new connection of the run."""
@@ -102,26 +119,30 @@ class Lease:
         def take(session: Session) -> str:
             row = session.row(
                 f"SELECT token, run_id, host, pid, account, expires_at > UTC_TIMESTAMP(6),"
-                f" TIMESTAMPDIFF(SECOND, heartbeat_at, UTC_TIMESTAMP(6)), CURRENT_USER() FROM {self._at}.lease WHERE id = 1 FOR UPDATE"
+                " TIMESTAMPDIFF(SECOND, heartbeat_at, UTC_TIMESTAMP(6)), CURRENT_USER()"
+                f" FROM {self._at}.lease WHERE id = 1 FOR UPDATE"
             )
             if row is None:
-                raise Failed("the journal has no lease row", remedy="the journal is damaged: look at it before anything is run")
+                raise Failed(
+                    "the journal has no lease row", remedy="the journal is damaged: look at it before anything is run"
+                )
             token, run_id, host, pid, account, alive, silent_seconds, me = row
             if run_id and alive:
                 raise LeaseHeld(
-                    f"run {run_id} is at work on this server (host {host}, pid {pid}, heartbeat {silent_seconds} s ago)",
+                    f"run {run_id} is at work on this server (host {host}, pid {pid}, seen {silent_seconds} s ago)",
                     remedy="wait for it, or look at it with: migrator status",
                 )
             if run_id and account != me:
                 raise LeaseHeld(
-                    f"run {run_id} of account {account} has been silent for {silent_seconds} s, but {me} cannot end its sessions",
+                    f"run {run_id} of {account} has been silent for {silent_seconds} s, but {me} cannot end its sessions",
                     remedy=f"apply as {account}, which can",
                 )
             self._token = int(token) + 1
             session.run(
                 f"UPDATE {self._at}.lease SET token = %s, run_id = %s, host = %s, pid = %s, account = CURRENT_USER(),"
-                " heartbeat_at = UTC_TIMESTAMP(6), expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1",
-                (self._token, self._run_id, self._host, self._pid, int(self._seconds * 1e6)),
+                " heartbeat_at = UTC_TIMESTAMP(6),"
+                " expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1",
+                (self._token, self._run_id, socket.gethostname(), os.getpid(), int(self._seconds * 1e6)),
             )
             return str(run_id)
 
@@ -136,7 +157,7 @@ class Lease:
                 for row in self._session.rows(
                     "SELECT PROCESSLIST_ID FROM performance_schema.session_account_connect_attrs"
                     " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
-                    (f"migrator:{run_id}",),
+                    (purpose_of(run_id),),
                 )
             ]
             if not ids:

@@ -35,14 +35,17 @@ def switch_to_mirror(work: Work) -> None:
     for _ in range(TRIES):
         catch_up(work)
         there = trigger_proofs(work.session, work.table.name)
-        with locked(work, "switch", [work.table.name, work.shadow, work.log], lock_for_switch(work.table, work.shadow, work.log)) as session:
+        with locked(
+            work, "switch", [work.table.name, work.shadow, work.log], lock_for_switch(work.table, work.shadow, work.log)
+        ) as session:
             done = _switch(work, session, set(there))
         if done:
             note_triggers(work, "mirror")
             forget_triggers(work, "log")
             return
     raise Failed(
-        f"changes of {work.table.name} come faster than they are drained: after {TRIES} tries more than {NEARLY_NOTHING} were left",
+        f"changes of {work.table.name} come faster than they are drained:"
+        f" after {TRIES} tries more than {NEARLY_NOTHING} were left",
         remedy="apply again at a quieter time; the triggers stay and go on logging",
     )
 
@@ -90,4 +93,3 @@ def _carry_auto_increment(work: Work, session: Session) -> None:
     found = re.search(r"\) .*?ENGINE=\w+ AUTO_INCREMENT=(\d+)", str(row[1]) if row else "")
     if found:
         work.ddl(set_auto_increment(work.shadow, int(found[1])), session)
-

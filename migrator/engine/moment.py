@@ -156,7 +156,9 @@ def _send(session: Session, ender: Session, statement: Sql, patience: float, wor
 def _end_if_waiting(ender: Session, session_id: int) -> bool:
     """End the statement of a session if it waits for a lock; False if that cannot be done any more."""
     try:
-        state = ender.value("SELECT PROCESSLIST_STATE FROM performance_schema.threads WHERE PROCESSLIST_ID = %s", (session_id,))
+        state = ender.value(
+            "SELECT PROCESSLIST_STATE FROM performance_schema.threads WHERE PROCESSLIST_ID = %s", (session_id,)
+        )
         if state is not None and "Waiting for" in str(state):
             ender.run(f"KILL QUERY {session_id}")
     except SqlError:
@@ -166,8 +168,11 @@ def _end_if_waiting(ender: Session, session_id: int) -> bool:
 
 def _in_the_way(work: Work, tables: Sequence[TableName], waited: float) -> Failed:
     blockers = read_blockers(work.session, tables)
-    who = ", ".join(f"session {b.session_id} ({b.user}, {b.reason}, {b.seconds} s)" for b in blockers) or "nobody in particular"
+    who = (
+        ", ".join(f"session {b.session_id} ({b.user}, {b.reason}, {b.seconds} s)" for b in blockers)
+        or "nobody in particular"
+    )
     return Failed(
         f"no free instant on {' and '.join(map(str, tables))} within {waited:.0f} s; in the way: {who}",
-        remedy="apply again when the table is quieter, or raise moment_wait_seconds in the plan; work done so far is kept",
+        remedy="apply again when the table is quieter, or raise moment_wait_seconds in the plan; the work done is kept",
     )

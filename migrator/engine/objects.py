@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 
 from migrator.db import Session, SqlError
-from migrator.engine.journal import Journal, Owned, identity
+from migrator.engine.journal import Journal, Owned
 from migrator.engine.work import Work
 from migrator.errors import OwnerUnknown
 from migrator.inventory import read_tables
@@ -25,9 +25,21 @@ _TRIGGER_EXISTS = 1359
 
 
 def table_proof(session: Session, table: TableName) -> str | None:
-    """The ids by which the dictionary knows the table; None if there is no such table. No locks."""
+    """What the dictionary calls the table itself, so that another of that name is not taken for it; None if there is none.
+
+    The ids of its tablespaces (one for each partition), which TRUNCATE, EXCHANGE PARTITION and every rebuild
+    change and RENAME keeps; for a table in a shared tablespace the ids of the table. Locks nothing.
+    """
+    path = f"{table.schema}/{table.name}"
+    # '$' follows '#': all names that begin with path#p#, by the index on the name.
+    spaces = session.rows(
+        "SELECT SPACE FROM information_schema.INNODB_TABLESPACES_BRIEF WHERE NAME = %s OR (NAME >= %s AND NAME < %s)",
+        (path, f"{path}#p#", f"{path}#p$"),
+    )
+    if spaces:
+        return "spaces " + ",".join(str(i) for i in sorted(int(space) for (space,) in spaces))
     found = read_tables(session, [table])
-    return identity(found[0]) if found else None
+    return "tables " + ",".join(str(i) for i in sorted(s.table_id for s in found[0].segments)) if found else None
 
 
 def trigger_proofs(session: Session, table: TableName) -> dict[str, str]:
@@ -75,7 +87,9 @@ def name_taken(name: TableName) -> OwnerUnknown:
     )
 
 
-def drop_if_ours(session: Session, journal: Journal, step_id: int, kind: str, name: TableName, work: Work | None = None) -> bool:
+def drop_if_ours(
+    session: Session, journal: Journal, step_id: int, kind: str, name: TableName, work: Work | None = None
+) -> bool:
     """Drop a table that the journal proves to be ours; True if it was there. Raises `OwnerUnknown` for any other."""
     owned = next((o for o in journal.owned(session) if o.kind == kind and o.name == name), None)
     if owned is None:
@@ -110,12 +124,17 @@ def trigger_names(table: TableName, purpose: str) -> dict[str, str]:
 
 def intend_triggers(work: Work, purpose: str) -> None:
     """Say in the journal that these triggers will be made; raises `OwnerUnknown` if a name is taken."""
-    mine = {o.name.name for o in work.journal.owned(work.session) if o.kind == "trigger" and o.name.schema == work.table.name.schema}
+    mine = {
+        o.name.name
+        for o in work.journal.owned(work.session)
+        if o.kind == "trigger" and o.name.schema == work.table.name.schema
+    }
     for name in trigger_names(work.table.name, purpose).values():
         full = TableName(work.table.name.schema, name)
         if name not in mine:
             taken = work.session.row(
-                "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s", (full.schema, name)
+                "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s",
+                (full.schema, name),
             )
             if taken is not None:
                 raise name_taken(full)

@@ -34,12 +34,16 @@ def common_of(session: Session, work: Work, low: Bound | None, high: Bound | Non
     return count
 
 
-def parts_of(session: Session, work: Work, low: Bound | None, high: Bound | None, *, alias: str = "") -> tuple[Sql, ...]:
+def parts_of(
+    session: Session, work: Work, low: Bound | None, high: Bound | None, *, alias: str = ""
+) -> tuple[Sql, ...]:
     """The parts of a range, in key order, on the columns of the alias."""
     return parts(work.key_columns, low, high, common=common_of(session, work, low, high), alias=alias)
 
 
-def step_forward(session: Session, work: Work, table: TableName, low: Bound | None, high: Bound | None, rows: int) -> Bound | None:
+def step_forward(
+    session: Session, work: Work, table: TableName, low: Bound | None, high: Bound | None, rows: int
+) -> Bound | None:
     """The place `rows` rows after `low`, or None if the range ends before. Walks so many index entries, no locks."""
     left = rows
     for part in parts_of(session, work, low, high):
@@ -96,7 +100,7 @@ class Ranges:
         high = step_forward(session, work, work.table.name, low, key_max, self._rows)
         last = high is None or high == key_max
         no = self.known
-        made = RangeRow(no, low, key_max if high is None else high, None, False, 0, None, False)
+        made = RangeRow(no, low, key_max if high is None else high)
 
         def note(inner: Session) -> None:
             if not work.journal.has_range(inner, work.step_id, no):

@@ -25,7 +25,9 @@ def build(work: Work) -> None:
     proof = make_table(work, "shadow", work.shadow, statements)
     work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
     if not read_tables(work.session, [work.shadow])[0].encrypted:
-        raise Failed(f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption")
+        raise Failed(
+            f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
+        )
     make_table(work, "log", work.log, [create_log(work.log, work.key_columns)])
     _prove_rights(work)
 
@@ -63,4 +65,3 @@ def start_logging(work: Work) -> None:
             if names[event] not in there:
                 work.ddl(log_trigger(work.table.name, work.log, work.key_columns, event), session)
     note_triggers(work, "log")
-

@@ -48,7 +48,11 @@ def swap(work: Work) -> None:
         began = work.clock.monotonic()
         try:
             struck = strike(
-                work, session, [work.table.name, work.shadow], Sql(statement), wait_seconds=work.limits.swap_wait_seconds
+                work,
+                session,
+                [work.table.name, work.shadow],
+                Sql(statement),
+                wait_seconds=work.limits.swap_wait_seconds,
             )
         except SqlError as error:
             if not error.link_lost:
@@ -106,7 +110,14 @@ def _wait_out_older_transactions(work: Work) -> None:
                 raise _too_old(work, older or set())
             if waited - told > TELL_EVERY_SECONDS:
                 told = waited
-                work.listen(Waiting(work.subject, "waiting for transactions that are older than the copy", waited, _name(work, older or set())))
+                work.listen(
+                    Waiting(
+                        work.subject,
+                        "waiting for transactions that are older than the copy",
+                        waited,
+                        _name(work, older or set()),
+                    )
+                )
             work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
         marker.run("COMMIT")
 
@@ -149,7 +160,8 @@ def finish(work: Work) -> None:
     drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
     work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
-        "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')", (int(work.limits.retain_days * 86400),)
+        "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
+        (int(work.limits.retain_days * 86400),),
     )
     work.journal.set_step(work.session, work.step_id, retained_until=until)
     work.journal.close_step(work.session, work.step_id, "swapped")

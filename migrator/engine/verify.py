@@ -67,7 +67,9 @@ def _compare_stretch(
     work: Work, session: Session, one: Stretch, ending: threading.Event, count: Callable[[int], int]
 ) -> None:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
-    pacer = Pacer(target_seconds=work.limits.chunk_time_seconds, max_bytes=4 * work.limits.chunk_max_bytes, row_bytes=row_bytes)
+    pacer = Pacer(
+        target_seconds=work.limits.chunk_time_seconds, max_bytes=4 * work.limits.chunk_max_bytes, row_bytes=row_bytes
+    )
     low, more = one.low, True
     while more and not ending.is_set():
         work.checkpoint()
@@ -79,7 +81,9 @@ def _compare_stretch(
         pacer.learn(rows, seconds)
         low = high
         if one.no is not None:
-            work.journal.advance_verified(session, work.step_id, one.no, at=high if more else one.high, verified=not more)
+            work.journal.advance_verified(
+                session, work.step_id, one.no, at=high if more else one.high, verified=not more
+            )
         work.listen(ChunkVerified(work.subject, rows, seconds, count(rows), work.table.rows))
 
 
@@ -93,7 +97,8 @@ def compare_range(work: Work, session: Session, low: Bound | None, high: Bound |
         source, shadow, equal = (int(value) for value in row or (0, 0, 0))
         if not source == shadow == equal:
             raise Mismatch(
-                f"{work.table.name} and its shadow differ: {source} rows, {shadow} in the shadow, {equal} equal, in one range of the key",
+                f"{work.table.name} and its shadow differ in one range of the key:"
+                f" {source} rows, {shadow} in the shadow, {equal} equal",
                 remedy="nothing was swapped; apply again copies this table anew; report it",
             )
         total += source

@@ -7,11 +7,10 @@ that rebuilds give the table (or a partition) a new id; the rest shows in SHOW C
 from __future__ import annotations
 
 from migrator.db import Session
-from migrator.engine.journal import identity
 from migrator.engine.objects import table_proof, trigger_names, trigger_proofs
 from migrator.engine.work import Work
 from migrator.errors import SourceChanged
-from migrator.inventory import read_tables, show_create
+from migrator.inventory import show_create
 from migrator.model import TableName
 from migrator.sql.table import comparable
 
@@ -19,13 +18,13 @@ _REMEDY = "apply again: the copy of this table begins anew"
 
 
 def check_source(work: Work, *, triggers: str, session: Session | None = None) -> None:
-    """Raise `SourceChanged` unless source, shadow, log and our triggers of this purpose are as they were made. No locks."""
+    """Raise `SourceChanged` unless source, shadow, log and our triggers of one purpose are as they were made. No locks."""
     asked = session or work.session
     step = work.journal.step(asked, work.step_id)
-    found = read_tables(asked, [work.table.name])
-    if not found:
+    proof = table_proof(asked, work.table.name)
+    if proof is None:
         raise SourceChanged(f"{work.table.name} is gone", remedy="plan again if it was dropped on purpose")
-    if identity(found[0]) != step.source_ids:
+    if proof != step.source_ids:
         raise SourceChanged(f"{work.table.name} was truncated or rebuilt since its copy began", remedy=_REMEDY)
     now = comparable(show_create(asked, work.table.name), work.table.name.name)
     if now != comparable(step.definition, work.table.name.name):

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from migrator.clock import Clock
 from migrator.db import Session
 from migrator.engine.journal import Journal, StepRow
-from migrator.engine.lease import Lease
+from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
 from migrator.events import DdlDone, DdlStarting, Event, Listener, PhaseEnded, PhaseStarted, Waiting
 from migrator.model import Key, Table, TableName
-from migrator.sql.keys import KeyColumn
+from migrator.planner.plan import Defaults, Step
+from migrator.sql.keys import KeyColumn, key_columns
+from migrator.sql.names import log_of, retained_of, shadow_of
 from migrator.sql.statement import Sql
+
+
+class Hold(Protocol):
+    """What lets a run work: a `Lease`, or for a rehearsal nothing but a name."""
+
+    @property
+    def purpose(self) -> str:
+        """The program name of every session of this run."""
+
+    @property
+    def paused(self) -> bool:
+        """True while a person has paused the run."""
+
+    def check(self) -> None:
+        """Raise if the run must change nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +51,30 @@ class Limits:
     retain_days: float
 
 
+def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
+    """The plan's defaults, with what the step says for itself."""
+    return Limits(
+        workers=(step.workers if step else None) or defaults.workers,
+        chunk_time_seconds=(step.chunk_time_seconds if step else None) or defaults.chunk_time_seconds,
+        chunk_max_bytes=defaults.chunk_max_bytes,
+        log_max_bytes=defaults.log_max_bytes,
+        log_max_entries=defaults.log_max_entries,
+        moment_wait_seconds=defaults.moment_wait_seconds,
+        swap_wait_seconds=defaults.swap_wait_seconds,
+        index_build_memory_bytes=defaults.index_build_memory_bytes,
+        retain_days=defaults.retain_days,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """One table being encrypted: its facts and names, the journal's step, and the ways out to server and listener."""
 
     session: Session
     """For the journal and for DDL; used by the thread that runs the step, and by no other."""
-    lease: Lease
+    sessions: Sessions
+    """For everything that needs a connection of its own."""
+    lease: Hold
     journal: Journal
     step_id: int
     table: Table
@@ -61,16 +97,18 @@ class Work:
         """The journal's row, as it is now."""
         return self.journal.step(self.session, self.step_id)
 
-    def open(self, session: Session | None = None) -> Session:
-        """Another session of this run, for a thread of its own."""
-        return (session or self.session).another(self.lease.purpose)
+    def open(self) -> AbstractContextManager[Session]:
+        """Another session of this run, for one thread at a time."""
+        return self.sessions.borrow()
 
     def checkpoint(self) -> None:
         """Where it is safe to stop: raises `Stopped` if that is wanted; waits while the run is paused."""
         waited_from: float | None = None
         while True:
             if self.stop.is_set():
-                raise Stopped("stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on")
+                raise Stopped(
+                    "stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on"
+                )
             self.lease.check()
             if not self.lease.paused:
                 return
@@ -95,6 +133,45 @@ class Work:
         work(self)
         self.journal.set_step(self.session, self.step_id, phase=name, waiting="")
         self.listen(PhaseEnded(self.subject, name, self.clock.monotonic() - began))
+
+
+NO_KEY: Final = Key("", (), unique=False)
+"""For work that walks no key: a direct alter, a tablespace, taking down."""
+
+
+def work_on(
+    table: Table,
+    step_id: int,
+    *,
+    session: Session,
+    sessions: Sessions,
+    lease: Hold,
+    journal: Journal,
+    limits: Limits,
+    listen: Listener,
+    stop: threading.Event,
+    clock: Clock,
+) -> Work:
+    """The work on a table whose step is in the journal, with the key that the journal names."""
+    noted = journal.step(session, step_id).copy_key
+    key = next((k for k in table.keys if k.name == noted), NO_KEY)
+    return Work(
+        session=session,
+        sessions=sessions,
+        lease=lease,
+        journal=journal,
+        step_id=step_id,
+        table=table,
+        key=key,
+        key_columns=key_columns(key, table.columns),
+        shadow=shadow_of(table.name),
+        retained=retained_of(table.name),
+        log=log_of(table.name),
+        limits=limits,
+        listen=listen,
+        stop=stop,
+        clock=clock,
+    )
 
 
 def side_by_side(jobs: Sequence[Callable[[threading.Event], None]]) -> None:

@@ -75,7 +75,9 @@ def _entries(log: TableName, key: Sequence[KeyColumn], count: int) -> str:
     return f"(SELECT DISTINCT {names} FROM {qualified(log)} FORCE INDEX (PRIMARY) WHERE seq IN ({places})) AS entry"
 
 
-def drain_delete(shadow: TableName, log: TableName, key_name: str, key: Sequence[KeyColumn], seqs: Sequence[int]) -> Sql:
+def drain_delete(
+    shadow: TableName, log: TableName, key_name: str, key: Sequence[KeyColumn], seqs: Sequence[int]
+) -> Sql:
     """Takes the rows of the given entries out of the shadow. (An alias would need a default schema: 1046.)"""
     target = qualified(shadow)
     return Sql(
@@ -102,7 +104,8 @@ def drain_forget(log: TableName, seqs: Sequence[int]) -> Sql:
     """Deletes exactly the entries that were read."""
     places = ", ".join(["%s"] * len(seqs))
     return Sql(
-        f"DELETE FROM {qualified(log)} USING {qualified(log)} FORCE INDEX (PRIMARY) WHERE seq IN ({places})", tuple(seqs)
+        f"DELETE FROM {qualified(log)} USING {qualified(log)} FORCE INDEX (PRIMARY) WHERE seq IN ({places})",
+        tuple(seqs),
     )
 
 
@@ -132,7 +135,9 @@ _GEOMETRY = frozenset(
 )
 
 
-def compare_part(table: Table, shadow: TableName, key_name: str, key: Sequence[KeyColumn], part: Sql, aliased: Sql) -> Sql:
+def compare_part(
+    table: Table, shadow: TableName, key_name: str, key: Sequence[KeyColumn], part: Sql, aliased: Sql
+) -> Sql:
     """Counts rows in the source, in the shadow, and rows that are the same in both, byte for byte and NULL for NULL.
 
     One statement, so one snapshot of both tables; no locks. `part` and `aliased` say the same range, the

@@ -32,7 +32,8 @@ TABLES: Final[dict[str, str]] = {
     " schema_name VARCHAR(64) NOT NULL, name VARCHAR(268) NOT NULL, method VARCHAR(20) NOT NULL,"
     " run_id CHAR(12) NOT NULL, phase VARCHAR(20) NOT NULL, state VARCHAR(20) NOT NULL,"
     " copy_key VARCHAR(64) NOT NULL, key_max TEXT, ranges_complete TINYINT NOT NULL,"
-    " source_ids TEXT NOT NULL, shadow_ids TEXT NOT NULL, definition MEDIUMTEXT NOT NULL, definer VARCHAR(300) NOT NULL,"
+    " source_ids TEXT NOT NULL, shadow_ids TEXT NOT NULL, definition MEDIUMTEXT NOT NULL,"
+    " definer VARCHAR(300) NOT NULL,"
     " rows_expected BIGINT NOT NULL, bytes BIGINT NOT NULL, rows_copied BIGINT NOT NULL, rows_verified BIGINT NOT NULL,"
     f" started_at {_TIME} NOT NULL, ended_at {_TIME}, copy_seconds DOUBLE NOT NULL,"
     f" retained_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
@@ -45,7 +46,8 @@ TABLES: Final[dict[str, str]] = {
     f" name VARCHAR(64) NOT NULL, state VARCHAR(10) NOT NULL, proof TEXT NOT NULL, noted_at {_TIME} NOT NULL,"
     " PRIMARY KEY (schema_name, name, kind)",
     "moments": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, step_id BIGINT UNSIGNED NOT NULL,"
-    f" purpose VARCHAR(40) NOT NULL, probes INT NOT NULL, tries INT NOT NULL, waited DOUBLE NOT NULL, held DOUBLE NOT NULL,"
+    f" purpose VARCHAR(40) NOT NULL, probes INT NOT NULL, tries INT NOT NULL,"
+    " waited DOUBLE NOT NULL, held DOUBLE NOT NULL,"
     f" at {_TIME} NOT NULL, KEY (step_id)",
 }
 
@@ -57,16 +59,16 @@ def create_schema(schema: str) -> Sql:
 
 def create_tables(schema: str) -> tuple[Sql, ...]:
     """All tables of the journal, and the rows that are always there. Safe to repeat."""
-    made = [Sql(f"CREATE TABLE IF NOT EXISTS {quote(schema)}.{name} ({columns}) {_END}") for name, columns in TABLES.items()]
+    made = [
+        Sql(f"CREATE TABLE IF NOT EXISTS {quote(schema)}.{name} ({columns}) {_END}") for name, columns in TABLES.items()
+    ]
     made.append(
         Sql(
             f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
             " ON DUPLICATE KEY UPDATE id = id"
         )
     )
-    made.append(
-        Sql(f"INSERT INTO {quote(schema)}.control VALUES (1, 0, '', NULL) ON DUPLICATE KEY UPDATE id = id")
-    )
+    made.append(Sql(f"INSERT INTO {quote(schema)}.control VALUES (1, 0, '', NULL) ON DUPLICATE KEY UPDATE id = id"))
     return tuple(made)
 
 

@@ -136,9 +136,7 @@ def parts(
         found += [conjunction([*equal(low, i), term(i, ">", low)]) for i in range(width - 1, stop_at, -1)]
     if low is not None and high is not None:
         last = first == width - 1
-        found.append(
-            conjunction([*equal(low, first), term(first, ">", low), term(first, "<=" if last else "<", high)])
-        )
+        found.append(conjunction([*equal(low, first), term(first, ">", low), term(first, "<=" if last else "<", high)]))
         first += 1
     if high is not None:
         found += [

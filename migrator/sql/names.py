@@ -57,9 +57,9 @@ def log_of(table: TableName) -> TableName:
     return TableName(table.schema, derived(table.name, "log"))
 
 
-def twin_of(table: TableName, schema: str) -> TableName:
-    """The empty table that dry-run rehearses on, in the journal's schema: `_t_<hash>_twin`."""
-    digest = hashlib.sha256(f"{table.schema}\0{table.name}".encode()).hexdigest()[:8]
+def twin_of(table: TableName, schema: str, run_id: str) -> TableName:
+    """The empty table that dry-run rehearses on, in the journal's schema: `_t_<hash>_twin`, another for each run."""
+    digest = hashlib.sha256(f"{run_id}\0{table.schema}\0{table.name}".encode()).hexdigest()[:8]
     return TableName(schema, derived(table.name, f"{digest}_twin"))
 
 

@@ -158,7 +158,7 @@ def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
 
 
 def comparable(create: str, table: str, others: Sequence[str] = ()) -> tuple[tuple[str, ...], str]:
-    """A definition without what may differ: names of table and generated CHECKs, AUTO_INCREMENT, ENCRYPTION, our tablespace."""
+    """A definition without what may differ: names of table and generated CHECKs, AUTO_INCREMENT, ENCRYPTION, TABLESPACE."""
     definition = parse_definition(create)
     options = definition.options
     options = _outside_quotes(options, r" ?AUTO_INCREMENT=\d+", "")

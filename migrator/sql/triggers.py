@@ -31,9 +31,7 @@ def trigger(schema: str, name: str) -> str:
 
 def _create(table: TableName, purpose: str, event: str, body: str) -> Sql:
     name = trigger(table.schema, trigger_name(table, purpose, event))
-    return Sql(
-        f"CREATE DEFINER = CURRENT_USER TRIGGER {name} AFTER {event} ON {qualified(table)} FOR EACH ROW {body}"
-    )
+    return Sql(f"CREATE DEFINER = CURRENT_USER TRIGGER {name} AFTER {event} ON {qualified(table)} FOR EACH ROW {body}")
 
 
 def _values(row: str, names: Sequence[str]) -> str:

@@ -1,0 +1,212 @@
+"""Rehearse: the whole story of each table on an empty twin, in the journal's schema, by the very code of `apply`.
+
+The source is touched by nothing but CREATE TABLE ... LIKE, a shared metadata lock for milliseconds. Every
+twin is in the journal before it is made; at the end nothing is left, not even the journal if this made it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from migrator import __version__
+from migrator.clock import Clock, SystemClock
+from migrator.db import Session, SqlError
+from migrator.engine.apply import findings_of
+from migrator.engine.clean import give_up
+from migrator.engine.direct import alter
+from migrator.engine.journal import Journal
+from migrator.engine.lease import new_run_id, purpose_of
+from migrator.engine.migrate import STORY
+from migrator.engine.objects import make_table, table_proof
+from migrator.engine.sessions import Sessions
+from migrator.engine.work import Work, limits_of, tell_event, work_on
+from migrator.errors import MigratorError, Stopped
+from migrator.events import Listener, StepEnded, StepStarted
+from migrator.inventory import read_inventory, show_create
+from migrator.model import Finding, Inventory, Method, Table, TableName
+from migrator.planner.file import plan_hash
+from migrator.planner.keys import usable_key
+from migrator.planner.plan import Attestations, Plan, Step
+from migrator.report.values import Rehearsal, Review, ReviewStep, server_id
+from migrator.sql.names import twin_of
+from migrator.sql.statement import Sql
+from migrator.sql.story import Said, statements, tablespace
+from migrator.sql.swap import rename
+from migrator.sql.table import create_shadow
+
+_NOTHING = Rehearsal("nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class _NoLease:
+    """A rehearsal needs no lease: its names are its own."""
+
+    purpose: str
+    paused: bool = False
+
+    def check(self) -> None:
+        """Nothing can take a rehearsal over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    session: Session
+    sessions: Sessions
+    journal: Journal
+    run_id: str
+    plan: Plan
+    listen: Listener
+    stop: threading.Event
+    clock: Clock
+
+
+def rehearse(
+    session: Session,
+    plan: Plan,
+    *,
+    attestations: Attestations,
+    plan_name: str,
+    listen: Listener,
+    stop: threading.Event | None = None,
+    clock: Clock | None = None,
+    journal: Journal | None = None,
+) -> Review:
+    """The review of a plan: drift, gates, every statement, and each step tried on an empty twin.
+
+    No twin is made while a gate is closed. Leaves nothing behind but the server's first master key, where
+    there was none; after a crash `cleanup` finds the rest in the journal.
+    """
+    clock, journal = clock or SystemClock(), journal or Journal()
+    inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
+    drifted, gated = findings_of(session, journal, plan, inventory, attestations)
+    closed = any(finding.blocks for finding in (*drifted, *gated))
+    run_id, stop = new_run_id(), stop or threading.Event()
+    tried: dict[str, Rehearsal] = {}
+    if not closed:
+        with Sessions(session, purpose_of(run_id)) as sessions:
+            here = _Here(session, sessions, journal, run_id, plan, tell_event(listen), stop, clock)
+            tried = _try_all(here, inventory)
+    tables = {table.name: table for table in inventory.tables}
+    return Review(
+        server=server_id(inventory.server),
+        made_at=inventory.read_at,
+        plan=plan_name,
+        plan_hash=plan_hash(plan),
+        drift=drifted,
+        gates=gated,
+        steps=tuple(_reviewed(session, step, tables, tried.get(step.name, _NOTHING), drifted) for step in plan.steps),
+        total=plan.totals.estimate,
+    )
+
+
+def _reviewed(
+    session: Session, step: Step, tables: dict[TableName, Table], tried: Rehearsal, drifted: tuple[Finding, ...]
+) -> ReviewStep:
+    said: tuple[Said, ...] = ()
+    if step.kind == "tablespace" and step.changes_something:
+        said = tablespace(step.tablespace_name, len(step.facts.tables))
+    elif step.table in tables and step.changes_something:
+        table = tables[step.table]
+        create = show_create(session, table.name) if step.method is Method.SHADOW_COPY else ""
+        said = statements(table, step.method, usable_key(table), create)
+    findings = (*step.findings, *(f for f in drifted if f.subject == step.name))
+    return ReviewStep(
+        subject=step.name,
+        method=step.method,
+        why=step.why,
+        findings=findings,
+        statements=said,
+        rehearsal=tried,
+        estimate=step.estimate,
+        rows=step.facts.rows,
+    )
+
+
+# -- on the twin --------------------------------------------------------------------------------------
+
+
+def _try_all(here: _Here, inventory: Inventory) -> dict[str, Rehearsal]:
+    made_journal = here.journal.open(here.session, __version__)
+    tables = {table.name: table for table in inventory.tables}
+    tried: dict[str, Rehearsal] = {}
+    try:
+        for step in here.plan.steps:
+            table = tables.get(step.table) if step.table else None
+            if table is not None and step.changes_something and not table.encrypted:
+                here.listen(StepStarted(step.name, step.method, 0, 0, resumed=False))
+                began = here.clock.monotonic()
+                tried[step.name] = result = _try(here, step, table)
+                outcome = "done" if result.result == "ok" else "failed"
+                here.listen(
+                    StepEnded(step.name, outcome, here.clock.monotonic() - began, result.message, result.remedy)
+                )
+    finally:
+        if made_journal and not here.journal.was_used(here.session):
+            here.journal.remove(here.session)
+    return tried
+
+
+def _try(here: _Here, step: Step, table: Table) -> Rehearsal:
+    twin = twin_of(table.name, here.journal.schema, here.run_id)
+    key = usable_key(table)
+    step_id = here.journal.new_step(
+        here.session,
+        kind="rehearsal",
+        table=twin,
+        method=step.method,
+        run_id=here.run_id,
+        copy_key=key.name if key else "",
+    )
+    work = _work(here, step, replace(table, name=twin, histograms=()), step_id)
+    try:
+        make_table(work, "twin", twin, [create_shadow(table.name, twin)])
+        return _play(here, step, work, twin)
+    except Stopped:
+        raise
+    except MigratorError as error:
+        return Rehearsal("failed", error.message, error.remedy)
+    except SqlError as error:
+        return Rehearsal("failed", str(error), "look up the number; privileges are in docs/privileges.md")
+    finally:
+        give_up(work, "rehearsed", "")
+        here.journal.forget_step(here.session, step_id)
+
+
+def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
+    here.journal.set_step(
+        here.session,
+        work.step_id,
+        source_ids=table_proof(here.session, twin),
+        definition=show_create(here.session, twin),
+    )
+    if step.method is Method.DIRECT_ALTER:
+        alter(work)
+        here.journal.made(here.session, "twin", twin, table_proof(here.session, twin) or "")
+        return Rehearsal("ok", "altered on an empty twin")
+    for name, phase in STORY:
+        if name == "swap":
+            break
+        phase(work)
+    work.ddl(Sql(rename(twin, work.shadow, work.retained)))
+    work.ddl(Sql(rename(twin, work.retained, work.shadow)))  # and back, so that what is taken down is what was noted
+    return Rehearsal("ok", "built, logged, mirrored, verified and swapped on an empty twin")
+
+
+def _work(here: _Here, step: Step, table: Table, step_id: int) -> Work:
+    return work_on(
+        table,
+        step_id,
+        session=here.session,
+        sessions=here.sessions,
+        lease=_NoLease(purpose_of(here.run_id)),
+        journal=here.journal,
+        limits=limits_of(here.plan.defaults, step),
+        listen=_quiet,
+        stop=here.stop,
+        clock=here.clock,
+    )
+
+
+def _quiet(_event: object) -> None:
+    """A twin's chunks and moments are nobody's news."""

@@ -1,0 +1,128 @@
+"""Status: where the latest run is, as the journal has it. Reads only, from any host."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from migrator.db import Session
+from migrator.engine.journal import Journal, StepRow
+from migrator.inventory import read_server
+from migrator.model import Method, TableName
+from migrator.report.values import (
+    BacklogStatus,
+    RetainedTable,
+    RunStatus,
+    Span,
+    StatusReport,
+    StepStatus,
+    server_id,
+)
+from migrator.sql.names import quote, retained_of
+
+_State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person"]
+_CLOSED: Final[dict[str, _State]] = {"done": "done", "swapped": "done", "void": "failed", "given-up": "failed"}
+ETA_SPREAD: Final = 0.5
+"""How far off the time left may be, either way, while rates of one run are all there is."""
+
+
+def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
+    """The latest run and its steps; `run` is None where nothing was ever applied. No locks."""
+    journal = journal or Journal()
+    server = server_id(read_server(session))
+    now = str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
+    run = _run(session, journal) if journal.exists(session) else None
+    return StatusReport(server, now, run)
+
+
+def _run(session: Session, journal: Journal) -> RunStatus | None:
+    at = quote(journal.schema)
+    row = session.row(
+        "SELECT r.id, r.plan_hash, DATE_FORMAT(r.started_at, '%%Y-%%m-%%dT%%H:%%i:%%sZ'), r.host, r.pid, r.exit_code,"
+        " r.ended_at IS NOT NULL, l.run_id = r.id, l.expires_at > UTC_TIMESTAMP(6),"
+        " TIMESTAMPDIFF(MICROSECOND, l.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6, c.paused, c.by_whom"
+        f" FROM {at}.runs AS r JOIN {at}.lease AS l JOIN {at}.control AS c ORDER BY r.started_at DESC LIMIT 1"
+    )
+    if row is None:
+        return None
+    run_id, plan_hash, started, host, pid, exit_code, ended, holds, alive, silent, paused, by_whom = row
+    working = bool(holds) and bool(alive) and not ended
+    state: Literal["running", "paused", "ended", "silent"] = "silent"
+    if ended:
+        state = "ended"
+    elif working:
+        state = "paused" if paused else "running"
+    steps = tuple(_step(session, journal, step, working=working) for step in journal.steps(session, run_id=str(run_id)))
+    return RunStatus(
+        run_id=str(run_id),
+        plan_hash=str(plan_hash),
+        state=state,
+        started_at=str(started),
+        host=str(host),
+        pid=int(pid),
+        heartbeat_age_seconds=float(silent),
+        steps=steps,
+        exit_code=None if exit_code is None else int(exit_code),
+        paused_by=str(by_whom) if paused else "",
+    )
+
+
+def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -> StepStatus:
+    open_now = step.state == "open"
+    done = (
+        step.rows_expected
+        if step.phase in {"copy", "index", "mirror", "verify", "swap"}
+        else _copied(session, journal, step)
+    )
+    rate = _rate(session, journal, step, done)
+    left = max(step.rows_expected - done, 0)
+    eta = None
+    if open_now and rate and left:
+        eta = Span(left / rate * (1 - ETA_SPREAD), left / rate * (1 + ETA_SPREAD))
+    extra = session.row(
+        f"SELECT backlog_entries, backlog_bytes, backlog_age, waiting FROM {quote(journal.schema)}.steps WHERE id = %s",
+        (step.id,),
+    )
+    backlog = BacklogStatus(int(extra[0]), int(extra[1]), float(extra[2])) if extra and open_now else None
+    state: _State = ("running" if working else "parked") if open_now else _CLOSED.get(step.state, "failed")
+    retained = None
+    if step.state == "swapped" and step.kind == "table":
+        retained = RetainedTable(retained_of(step.table), step.retained_until, step.bytes)
+    return StepStatus(
+        subject=str(step.table) if step.kind == "table" else step.table.name,
+        method=Method(step.method),
+        state=state,
+        phase=step.phase if open_now else "",
+        rows_done=done if open_now else max(step.rows_copied, step.rows_verified),
+        rows_expected=step.rows_expected,
+        rows_per_second=rate,
+        eta=eta,
+        backlog=backlog,
+        waiting_for=str(extra[3]) if extra and open_now else "",
+        retained=retained,
+        message=step.message,
+    )
+
+
+def _copied(session: Session, journal: Journal, step: StepRow) -> int:
+    value = session.value(
+        f"SELECT COALESCE(SUM(rows_copied), 0) FROM {quote(journal.schema)}.ranges WHERE step_id = %s", (step.id,)
+    )
+    return int(value)
+
+
+def _rate(session: Session, journal: Journal, step: StepRow, done: int) -> float | None:
+    if step.copy_seconds > 0 and step.rows_copied > 0:
+        return step.rows_copied / step.copy_seconds
+    seconds = session.value(
+        "SELECT TIMESTAMPDIFF(MICROSECOND, started_at, UTC_TIMESTAMP(6)) / 1e6"
+        f" FROM {quote(journal.schema)}.steps WHERE id = %s",
+        (step.id,),
+    )
+    return done / float(seconds) if done and seconds else None
+
+
+def retained_tables(session: Session, journal: Journal) -> dict[TableName, StepRow]:
+    """Every retained table that the journal knows, with the step that left it."""
+    return {
+        retained_of(step.table): step for step in journal.steps(session, states=["swapped"]) if step.kind == "table"
+    }

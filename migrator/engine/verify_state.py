@@ -1,0 +1,65 @@
+"""Prove the state from the catalog: what is encrypted, what is not, and whether it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from migrator.db import Session
+from migrator.engine.journal import Journal
+from migrator.inventory import read_inventory
+from migrator.model import Table, TablespaceKind
+from migrator.planner.plan import Scope
+from migrator.report.values import Proof
+from migrator.sql.names import retained_of
+
+
+def verify(session: Session, scope: Scope, journal: Journal | None = None) -> tuple[Proof, ...]:
+    """Every base table in scope and every shared tablespace, by the catalog's word. Reads only, no locks held.
+
+    The catalog is joined by SPACE, never by name. What the pages of the files hold is not read here.
+    """
+    journal = journal or Journal()
+    inventory = read_inventory(session, wanted=scope.wants, journal_schema=journal.schema)
+    steps = journal.steps(session, states=["done", "swapped"]) if journal.exists(session) else []
+    ours = {step.table for step in steps if step.kind == "table"}
+    spaces = {step.table.name for step in steps if step.kind == "tablespace"}
+    kept = {retained_of(step.table) for step in steps if step.state == "swapped" and step.kind == "table"}
+    found = [_of_table(table, expected=table.name in ours, retained=table.name in kept) for table in inventory.tables]
+    shared = {TablespaceKind.GENERAL, TablespaceKind.MYSQL}
+    found += [
+        Proof(
+            name=space.name,
+            encrypted=space.encrypted,
+            evidence=f"INNODB_TABLESPACES space {space.space}: ENCRYPTION {'Y' if space.encrypted else 'N'}",
+            expected=space.name in spaces,
+        )
+        for space in inventory.tablespaces
+        if space.kind in shared and not _narrowed(scope)
+    ]
+    return tuple(found)
+
+
+def _narrowed(scope: Scope) -> bool:
+    return bool(scope.databases or scope.tables or scope.ignore_databases or scope.ignore_tables)
+
+
+def _of_table(table: Table, *, expected: bool, retained: bool) -> Proof:
+    why = ""
+    if not table.encrypted:
+        why = "retained by migrator until its deadline: migrator cleanup" if retained else ""
+        if not table.segments:
+            why = f"{table.engine} has no encryption of its own"
+    return Proof(name=str(table.name), encrypted=table.encrypted, evidence=_evidence(table), expected=expected, why=why)
+
+
+def _evidence(table: Table) -> str:
+    if not table.segments:
+        return f"TABLES: engine {table.engine}, in no tablespace"
+    clear = [s.space for s in table.segments if not s.encrypted]
+    shown = _few(clear or [s.space for s in table.segments])
+    return f"INNODB_TABLESPACES space {shown}: ENCRYPTION {'N' if clear else 'Y'}"
+
+
+def _few(spaces: Iterable[int]) -> str:
+    known = sorted(set(spaces))
+    return ", ".join(map(str, known[:4])) + (f" and {len(known) - 4} more" if len(known) > 4 else "")

@@ -1,0 +1,129 @@
+"""Every statement that a step will run, in order, with its locks: for the plan and for the review.
+
+Made by the very functions that the engine calls; the ranges of the copy stand for all of their chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migrator.model import Key, Method, Table, TableName
+from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forget, drain_insert, lock_for_switch
+from migrator.sql.keys import key_columns
+from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
+from migrator.sql.statement import Sql
+from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_write, rename
+from migrator.sql.table import (
+    add_indexes,
+    analyze,
+    create_log,
+    create_shadow,
+    deferred_indexes,
+    drop_table,
+    encrypt_shadow,
+    parse_definition,
+    set_auto_increment,
+)
+from migrator.sql.triggers import EVENTS, drop_trigger, log_trigger, mirror_trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One statement: in which phase it runs, what it locks, and for how long at most."""
+
+    phase: str
+    text: str
+    locks: str = ""
+    longest: str = ""
+
+
+_NOBODY = "rows of our own tables only"
+_MOMENT = "all of {table}: everybody else waits"
+_SHORT = "some 10 ms; a request is given up after 3 ms of waiting (100 ms at most) and tried again"
+
+
+def _said(phase: str, statement: Sql | str, locks: str = "", longest: str = "") -> Said:
+    sql = statement if isinstance(statement, Sql) else Sql(statement)
+    return Said(phase, sql.shown, locks, longest)
+
+
+def shadow_copy(
+    table: Table, key: Key, create_table: str, *, deadline: str = "the retention's end"
+) -> tuple[Said, ...]:
+    """What `apply` runs to encrypt a table by shadow-copy."""
+    shadow, retained, log, name = shadow_of(table.name), retained_of(table.name), log_of(table.name), table.name
+    columns = key_columns(key, table.columns)
+    waiting = deferred_indexes(table, key.name)
+    indexes = parse_definition(create_table).indexes if create_table else {}
+    held = _MOMENT.format(table=name)
+    a_range, entries = Sql("<a range of the key>"), [0]
+    said = [
+        _said("build", create_shadow(name, shadow), f"shared metadata lock on {name}", "milliseconds"),
+        _said("build", encrypt_shadow(shadow, kind=table.tablespace_kind, drop_indexes=waiting)),
+        _said("build", create_log(log, columns)),
+        _said("log", lock_write(name), held, _SHORT),
+        *(_said("log", log_trigger(name, log, columns, event), held, "within the same moment") for event in EVENTS),
+        _said("log", "UNLOCK TABLES"),
+        _said(
+            "copy", copy_part(table, shadow, key.name, columns, a_range, 0), _NOBODY, "one chunk; no lock on the source"
+        ),
+        _said("copy", drain_delete(shadow, log, key.name, columns, entries), _NOBODY, "milliseconds"),
+        _said("copy", drain_insert(table, shadow, log, key.name, columns, entries), _NOBODY, "milliseconds"),
+        _said("copy", drain_forget(log, entries), _NOBODY, "milliseconds"),
+    ]
+    missing = [indexes[one] for one in waiting if one in indexes]
+    if missing:
+        said.append(_said("index", add_indexes(shadow, missing), "the shadow, which nobody else uses", "the build"))
+    said.append(_said("index", analyze(shadow)))
+    said.append(_said("mirror", lock_for_switch(table, shadow, log), held, _SHORT))
+    if any(column.auto_increment for column in table.columns):
+        said.append(_said("mirror", set_auto_increment(shadow, 0).shown.removesuffix("0") + "<of the source>"))
+    said += [
+        *(
+            _said("mirror", mirror_trigger(table, shadow, columns, event), held, "within the same moment")
+            for event in EVENTS
+        ),
+        *(_said("mirror", _drop(name, "log", event), held, "within the same moment") for event in EVENTS),
+        _said("mirror", "UNLOCK TABLES"),
+        _said("verify", compare_part(table, shadow, key.name, columns, a_range, a_range)),
+        _said(
+            "swap",
+            rename(name, shadow, retained),
+            f"exclusive metadata locks on {name} and the shadow, when every older transaction has ended",
+            _SHORT,
+        ),
+        *(_said("clean", _drop(name, "mirror", event), "the retained table, which nobody uses") for event in EVENTS),
+        _said("clean", drop_table(log)),
+        Said("cleanup", f"{drop_table(retained).shown}  -- by `migrator cleanup`, after {deadline}"),
+    ]
+    return tuple(said)
+
+
+def _drop(table: TableName, purpose: str, event: str) -> Sql:
+    return drop_trigger(table.schema, trigger_name(table, purpose, event))
+
+
+def direct(table: Table) -> tuple[Said, ...]:
+    """What `apply` runs to alter a small table in one statement."""
+    held = _MOMENT.format(table=table.name)
+    return (
+        _said("alter", lock_write(table.name), held, _SHORT),
+        _said("alter", direct_alter(table.name), held, "the whole rewrite of the table"),
+        _said("alter", "UNLOCK TABLES"),
+    )
+
+
+def tablespace(name: str, tables: int) -> tuple[Said, ...]:
+    """What `apply` runs to encrypt a tablespace in place."""
+    locks = f"exclusive metadata locks on its {tables} tables at the beginning; rows are read and written afterwards"
+    longest = "milliseconds; sent when nobody holds one of the tables, for nothing can end this wait"
+    return (_said("alter", encrypt_tablespace(name), locks, longest),)
+
+
+def statements(table: Table, method: Method, key: Key | None, create_table: str = "") -> tuple[Said, ...]:
+    """The statements of a table's step; none if it is skipped, refused or done with its tablespace."""
+    if method is Method.SHADOW_COPY and key is not None:
+        return shadow_copy(table, key, create_table)
+    if method is Method.DIRECT_ALTER:
+        return direct(table)
+    return ()
