@@ -1,0 +1,107 @@
+"""The commands that only tell: where a run is, what is proved; and pause, which only asks. Made commands in `cli`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from migrator.cli_call import Call, output, say
+from migrator.cli_options import (
+    Databases,
+    IgnoreDatabases,
+    IgnoreTables,
+    OutputFile,
+    PlainFormat,
+    TableFormat,
+    Tables,
+    scope_of,
+)
+from migrator.clock import SystemClock
+from migrator.errors import UsageError
+
+WATCH_EVERY_SECONDS = 2.0
+
+
+def status(
+    call: Call,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every two seconds until the run has ended.")
+    ] = False,
+    format: PlainFormat = "table",
+) -> int:
+    """Show where the latest run is.
+
+    Reads the journal on the server: from any host, while it runs or afterwards.
+    """
+    from migrator.engine.status import read_status
+    from migrator.report.status import at_work, screen, status_json, status_json_line, status_text
+
+    with call.session("status") as session:
+        report = read_status(session)
+        if not watch:
+            output(None).write(status_json(report) if format == "json" else status_text(report))
+            return 0
+        while True:
+            text = status_json_line(report) if format == "json" else status_text(report)
+            output(None).write(screen(text, is_terminal=format == "table" and sys.stdout.isatty()))
+            if not at_work(report) or SystemClock().wait(call.stop, WATCH_EVERY_SECONDS):
+                return 0
+            report = read_status(session)
+
+
+def pause(call: Call) -> int:
+    """Ask the run to pause at its next safe point.
+
+    From any host; writes the journal only.
+    """
+    return _set_paused(call, "pause", paused=True)
+
+
+def unpause(call: Call) -> int:
+    """Let a paused run go on.
+
+    From any host; writes the journal only.
+    """
+    return _set_paused(call, "unpause", paused=False)
+
+
+def _set_paused(call: Call, command: str, *, paused: bool) -> int:
+    from migrator.engine.journal import Journal
+
+    journal = Journal()
+    with call.session(command) as session:
+        if not journal.exists(session):
+            raise UsageError("no run was ever recorded on this server", remedy="check which server this is")
+        journal.pause(session, paused=paused)
+    say("the run pauses at its next safe point" if paused else "the run goes on")
+    return 0
+
+
+def verify(
+    call: Call,
+    databases: Databases = None,
+    tables: Tables = None,
+    ignore_databases: IgnoreDatabases = None,
+    ignore_tables: IgnoreTables = None,
+    format: TableFormat = "table",
+    file: OutputFile = None,
+) -> int:
+    """Prove from the catalog what is encrypted, table by table.
+
+    Reads only. Exit code 1 if anything is in clear.
+    """
+    from migrator.engine.verify_state import verify as prove
+    from migrator.inventory import read_server
+    from migrator.report.values import server_id
+    from migrator.report.verify import Verification, verify_exit_code, verify_html, verify_json, verify_text
+
+    out = output(file)
+    scope = scope_of(databases, tables, ignore_databases, ignore_tables)
+    with call.session("verify") as session:
+        server, proofs = read_server(session), prove(session, scope)
+    read_at = SystemClock().now().isoformat(timespec="seconds")
+    verification = Verification(server_id(server), read_at, proofs)
+    out.write({"table": verify_text, "json": verify_json, "html": verify_html}[format](verification))
+    return verify_exit_code(verification)

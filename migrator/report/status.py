@@ -1,0 +1,114 @@
+"""What the journal says about the latest run. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
+from migrator.report.documents import as_json, as_json_line
+from migrator.report.findings import blocker_line
+from migrator.report.summary import retained_grid
+from migrator.report.values import BacklogStatus, RunStatus, StatusReport, StepStatus
+from migrator.report.words import about, count, duration, duration_range, plural
+
+_BUSY = ("running", "parked")
+
+
+def status_json(report: StatusReport) -> str:
+    """For programs: one document."""
+    return as_json("status", report)
+
+
+def status_json_line(report: StatusReport) -> str:
+    """For programs that watch: one line."""
+    return as_json_line("status", report)
+
+
+def at_work(report: StatusReport) -> bool:
+    """True while there is something to watch: a run that has not ended."""
+    return report.run is not None and report.run.state in {"running", "paused"}
+
+
+def screen(text: str, *, is_terminal: bool) -> str:
+    """The text for a watcher: on a terminal in place of the one before."""
+    return f"\x1b[H\x1b[2J{text}" if is_terminal else text
+
+
+def status_text(report: StatusReport) -> str:
+    """For a terminal: the run, the steps at work, what is waited for, what is retained."""
+    server = report.server
+    head: list[Block] = [
+        Heading("Status", 1),
+        Paragraph(f"{server.where}, server_uuid {server.server_uuid}, read at {report.read_at}"),
+    ]
+    if report.run is None:
+        return as_text([*head, Paragraph("No run has been recorded on this server.")])
+    return as_text([*head, *_run(report.run)])
+
+
+def _run(run: RunStatus) -> list[Block]:
+    blocks: list[Block] = [Paragraph(_headline(run)), Paragraph(_counts(run.steps))]
+    busy = [s for s in run.steps if s.state in _BUSY]
+    if busy:
+        blocks.append(Grid(_COLUMNS, tuple(_row(s) for s in busy)))
+    blocks += [Paragraph(f"{s.subject} waits: {s.waiting_for}.", "note") for s in busy if s.waiting_for]
+    blockers = tuple(f"{s.subject}: {blocker_line(b)}" for s in busy for b in s.blockers)
+    if blockers:
+        blocks.append(Items(blockers))
+    for state, title in (("person", "A person must look"), ("failed", "Failed"), ("refused", "Refused")):
+        lines = tuple(f"{s.subject}: {s.message or 'no reason recorded'}" for s in run.steps if s.state == state)
+        if lines:
+            blocks += [Heading(title), Items(lines)]
+    retained = [s.retained for s in run.steps if s.retained is not None]
+    if retained:
+        blocks += [Heading("Retained"), retained_grid(retained)]
+    return blocks
+
+
+def _headline(run: RunStatus) -> str:
+    beat = f"last sign of life {duration(run.heartbeat_age_seconds)} ago"
+    where = f"on {run.host}, process {run.pid}"
+    match run.state:
+        case "running":
+            state = f"is running {where}, {beat}"
+        case "paused":
+            state = f"is paused{f' by {run.paused_by}' if run.paused_by else ''} {where}, {beat}"
+        case "silent":
+            state = f"is silent {where}, {beat}: `migrator apply` takes over and goes on"
+        case "ended":
+            state = "has ended" + ("" if run.exit_code is None else f" with exit code {run.exit_code}")
+    return f"Run {run.run_id}, started at {run.started_at}, {state}."
+
+
+def _counts(steps: tuple[StepStatus, ...]) -> str:
+    by_state = Counter(s.state for s in steps)
+    said = ", ".join(f"{count(number)} {state}" for state, number in by_state.items())
+    return f"{plural(len(steps), 'step')}: {said}." if steps else "No steps."
+
+
+_COLUMNS = (
+    wrapping("subject"),
+    left("method"),
+    left("phase"),
+    right("%"),
+    right("rows"),
+    right("rows/s"),
+    wrapping("left"),
+    wrapping("backlog"),
+)
+
+
+def _row(step: StepStatus) -> tuple[str, ...]:
+    percent = f"{min(100.0, 100 * step.rows_done / step.rows_expected):.0f}" if step.rows_expected else ""
+    rate = "" if step.rows_per_second is None else count(step.rows_per_second)
+    phase = step.phase if step.state == "running" else f"{step.phase} (parked)"
+    left_over = duration_range(step.eta) if step.state == "running" else ""
+    return (step.subject, str(step.method), phase, percent, count(step.rows_done), rate, left_over, _log(step.backlog))
+
+
+def _log(backlog: BacklogStatus | None) -> str:
+    if backlog is None:
+        return ""
+    if not backlog.entries:
+        return "0"
+    return f"{count(backlog.entries)}, {about(backlog.bytes)}, {duration(backlog.age_seconds)} old"

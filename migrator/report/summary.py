@@ -1,0 +1,160 @@
+"""The end of `apply`: what was done, what is left, what is still in clear, and what to do next. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from migrator.model import TableName
+from migrator.report.blocks import Block, Code, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
+from migrator.report.documents import as_json
+from migrator.report.values import Leftover, Outcome, RetainedTable, StepOutcome
+from migrator.report.words import about, count, duration, milliseconds
+from migrator.sql.names import qualified
+
+_ORDER: Final = ("done", "skipped", "refused", "failed", "given-up", "person", "stopped", "left")
+_NOT_DONE: Final = frozenset({"failed", "given-up", "stopped", "left"})
+
+_REMOVAL: Final = ("trigger", "shadow", "log", "retained")
+"""The order of removal: triggers first, since without shadow or log they break every write to the table."""
+
+
+def summary_text(outcome: Outcome, plan: str) -> str:
+    """The summary for a terminal; `plan` is the plan's name as it was given."""
+    return as_text(_blocks(outcome, plan))
+
+
+def summary_json(outcome: Outcome) -> str:
+    """The summary for programs."""
+    return as_json("summary", outcome)
+
+
+def _blocks(outcome: Outcome, plan: str) -> list[Block]:
+    by_outcome = Counter(s.outcome for s in outcome.steps)
+    counts = ", ".join(f"{count(by_outcome[o])} {o}" for o in _ORDER if by_outcome[o] or o in {"done", "failed"})
+    run = f"Run {outcome.run_id}" if outcome.run_id else "The run"
+    stopped = f" Ended early: {outcome.stopped_by}." if outcome.stopped_by else ""
+    blocks: list[Block] = [
+        Heading("Summary", 1),
+        Paragraph(f"{run}: {counts}, in {duration(outcome.seconds)}.{stopped}"),
+    ]
+    worked = [s for s in outcome.steps if s.outcome not in {"skipped", "refused", "left"}]
+    if worked:
+        columns = (wrapping("subject"), left("method"), left("outcome"), right("rows"), right("size"), right("took"))
+        blocks += [Heading("What was worked on"), Grid(columns, tuple(_worked(s) for s in worked))]
+    blocks += _reasons(outcome.steps)
+    blocks += _moments(outcome.steps)
+    retained = [s.retained for s in outcome.steps if s.retained is not None]
+    if retained:
+        blocks += [Heading("Retained"), retained_grid(retained)]
+    in_clear = [s for s in outcome.steps if s.in_clear]
+    if in_clear:
+        lines = tuple(f"{s.subject} ({s.outcome})" for s in in_clear)
+        blocks += [Heading("Still in clear"), Items(lines)]
+    leftovers = tuple(leftover for s in outcome.steps for leftover in s.leftovers)
+    if outcome.exit_code == 4 or (outcome.exit_code == 3 and leftovers):
+        blocks += _way_out(outcome.exit_code, leftovers)
+    elif outcome.exit_code == 3:
+        blocks.append(Paragraph("Nothing that was made for the failed steps is left on the server."))
+    blocks += [Heading("Next"), Items(_next(outcome, plan))]
+    return blocks
+
+
+def retained_grid(retained: Iterable[RetainedTable]) -> Grid:
+    """The old tables that are kept, in clear, and until when."""
+    columns = (wrapping("retained table, in clear"), left("until"), right("size"))
+    return Grid(columns, tuple((str(r.name), r.until, about(r.size_bytes) if r.size_bytes else "") for r in retained))
+
+
+def _worked(step: StepOutcome) -> tuple[str, ...]:
+    size = about(step.size_bytes) if step.size_bytes else ""
+    rows = count(step.rows) if step.rows else ""
+    return (step.subject, str(step.method), step.outcome, rows, size, duration(step.seconds))
+
+
+def _reasons(steps: Iterable[StepOutcome]) -> list[Block]:
+    lines = []
+    for step in steps:
+        if step.message and step.outcome not in {"done", "skipped"}:
+            remedy = f" Remedy: {step.remedy.rstrip('.')}." if step.remedy else ""
+            lines.append(f"{step.subject} ({step.outcome}): {step.message.rstrip('.')}.{remedy}")
+    return [Heading("Why not"), Items(tuple(lines))] if lines else []
+
+
+def _moments(steps: Iterable[StepOutcome]) -> list[Block]:
+    rows = tuple(
+        (s.subject, m.purpose, count(m.tries), duration(m.waited_seconds), milliseconds(m.held_seconds))
+        for s in steps
+        for m in s.moments
+    )
+    if not rows:
+        return []
+    columns = (wrapping("exclusive moment"), wrapping("purpose"), right("tries"), right("waited"), right("held"))
+    longest = max(m.held_seconds for s in steps for m in s.moments)
+    return [
+        Heading("Exclusive moments"),
+        Grid(columns, rows),
+        Paragraph(f"Nobody was held up for longer than {milliseconds(longest)} at a time."),
+    ]
+
+
+def _next(outcome: Outcome, plan: str) -> tuple[str, ...]:
+    lines = []
+    if any(s.outcome == "person" for s in outcome.steps) or outcome.exit_code == 4:
+        lines.append("look at the steps marked `person` before anything is run again")
+    if any(s.outcome in _NOT_DONE for s in outcome.steps):
+        lines.append(f"migrator apply {shlex.quote(plan)}   goes on where this run ended")
+    lines.append("migrator verify   proves what is encrypted now")
+    deadlines = sorted(s.retained.until for s in outcome.steps if s.retained is not None)
+    if deadlines:
+        lines.append(f"migrator cleanup   removes the retained tables when their time has come, from {deadlines[0]} on")
+    return tuple(lines)
+
+
+# -- the manual way out -----------------------------------------------------------------------
+
+
+def way_out(exit_code: int, leftovers: tuple[Leftover, ...] = ()) -> str:
+    """How a person takes off by hand what a run left: for exit codes 3 and 4, also where no summary is possible."""
+    return as_text(_way_out(exit_code, leftovers))
+
+
+def _way_out(exit_code: int, leftovers: tuple[Leftover, ...]) -> list[Block]:
+    there = sorted(leftovers, key=lambda o: (_REMOVAL.index(o.kind), o.name))
+    blocks: list[Block] = [Heading("The manual way out"), Paragraph(_WHAT_FIRST[exit_code == 4])]
+    if there:
+        blocks.append(Code("\n".join(_drop(o) for o in there)))
+    else:
+        blocks.append(Items(_KINDS, numbered=True))
+    if any(o.kind == "retained" for o in there):
+        blocks.append(Paragraph("A retained table is the old one, in clear: drop it if the new one is right.", "bad"))
+    return blocks
+
+
+_WHAT_FIRST: Final = (
+    "The source tables are intact, and `migrator apply` goes on from here, so nothing below is needed for that;"
+    " `migrator cleanup --abandon TABLE` takes a step back. By hand, in this order, since a trigger without its log"
+    " or shadow breaks every write to its table:",
+    "Find out first who made the object that is named above, and what it holds: nothing proves it to be ours, so"
+    " nothing was dropped. By hand, in this order, since a trigger without its log or shadow breaks every write to"
+    " its table:",
+)
+
+_KINDS: Final = (
+    "the triggers on TABLE: _TABLE_log_ins, _TABLE_log_upd, _TABLE_log_del and the same with mirror",
+    "then the shadow, _TABLE_shadow",
+    "then the log, _TABLE_log",
+    "last, and only if the table in use has all its rows, the old one in clear, _TABLE_retained",
+)
+
+
+def _drop(leftover: Leftover) -> str:
+    name = _shown(leftover.name)
+    return f"DROP TRIGGER IF EXISTS {name};" if leftover.kind == "trigger" else f"DROP TABLE IF EXISTS {name};"
+
+
+def _shown(name: TableName) -> str:
+    """Quoted for a person; `qualified` doubles the per cent sign for the driver."""
+    return qualified(name).replace("%%", "%")
