@@ -46,6 +46,9 @@ LINK_LOST: Final = frozenset(
 )
 """The connection is gone: what was sent last may or may not have happened. Look first."""
 
+LOCK_WAIT: Final = int(ER.LOCK_WAIT_TIMEOUT)
+"""A lock was not got in time; the statement did nothing."""
+
 TRY_AGAIN: Final = frozenset({ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, 3572, 3101, 1180})
 """Nothing happened; the same transaction may be tried again (3572 NOWAIT, 3101 and 1180: certification)."""
 
@@ -267,7 +270,7 @@ class Session:
         to = self._to
         options: dict[str, Any] = {
             "user": to.user,
-            "password": to.password,
+            "password": to.password.encode(),  # a str would be sent as latin1
             "charset": "utf8mb4",
             "autocommit": True,
             "connect_timeout": to.timeout_seconds,

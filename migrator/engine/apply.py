@@ -43,7 +43,7 @@ from migrator.events import (
     StepEnded,
     StepStarted,
 )
-from migrator.inventory import read_inventory, read_tables, show_create
+from migrator.inventory import read_inventory, read_tables, show_create, unreadable
 from migrator.model import Finding, Inventory, Method, Table, TableName
 from migrator.planner.drift import drift
 from migrator.planner.file import plan_hash
@@ -124,7 +124,8 @@ def apply(
             attested=_attested(options.attestations),
         )
         run = Run(own, sessions, lease, journal, run_id, plan, options, inventory, listen, stop, clock)
-        listen(RunStarted("", run_id, plan_hash(plan), len(plan.steps), plan.totals.bytes_to_do))
+        steps_to_do = sum(step.changes_something for step in plan.steps)
+        listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
         steps = _all_steps(run)
         outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
         journal.end_run(own, run_id, outcome.exit_code)
@@ -181,7 +182,8 @@ def findings_of(
     """What has drifted since the plan was made, and what the gates say now."""
     owned = journal.owned(session) if journal.exists(session) else []
     names = frozenset(one.name for one in owned if one.kind != "trigger")
-    drifted = drift(plan, inventory, owned=names)
+    kept = {one.name: journal.step(session, one.step_id).retained_until for one in owned if one.kind == "retained"}
+    drifted = drift(plan, inventory, owned=names, retained=kept)
     gated = gates(
         inventory.server,
         attestations,
@@ -191,7 +193,8 @@ def findings_of(
         journal_schema=journal.schema,
     )
     disk = extra_disk(plan)
-    return drifted, (*((disk,) if disk else ()), *gated)
+    unread = unreadable(inventory.server, inventory.tables)
+    return drifted, (*((disk,) if disk else ()), *unread, *gated)
 
 
 def _listed(head: str, findings: list[Finding]) -> str:
@@ -267,7 +270,7 @@ def _table(run: Run, step: Step, listen: Listener) -> bool:
             return True
         except SqlError as error:
             if not error.link_lost:
-                raise _told(error, name) from None
+                raise _told(error, str(name)) from None
             run.session.reconnect()  # and look again at what has happened
     raise Failed(f"the connection was lost {LINKS} times while {name} was worked on", remedy="apply again to go on")
 
@@ -366,13 +369,13 @@ def _space(run: Run, step: Step, listen: Listener) -> bool:
         encrypt_space(work, step.tablespace_name, [t.name for t in inside])
         return True
     except SqlError as error:
-        raise _told(error, name) from None
+        raise _told(error, step.name) from None
     finally:
         if space_encrypted(work, step.tablespace_name):
             run.journal.close_step(run.session, step_id, "done")
 
 
-def _told(error: SqlError, name: TableName) -> MigratorError:
+def _told(error: SqlError, name: str) -> MigratorError:
     if error.number in _DENIED:
         return MissingPrivilege(
             f"{name}: {error.text}", remedy="grant what is missing (docs/privileges.md) and apply again"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Final
 
-from migrator.db import Session
-from migrator.engine.drain import keep_draining
+from migrator.db import Session, SqlError
+from migrator.engine.drain import DUPLICATE, Passes, keep_draining
 from migrator.engine.pace import Pacer
 from migrator.engine.ranges import Ranges, parts_of
 from migrator.engine.watch import check_source
@@ -18,6 +19,8 @@ from migrator.engine.work import Work, side_by_side
 from migrator.events import ChunkCopied, RangeCopied
 from migrator.sql.copy import copy_part, last_key
 from migrator.sql.statement import Sql
+
+DUPLICATE_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +37,20 @@ def copy_rows(work: Work) -> None:
     _fix_end(work)
     ranges = Ranges(work, work.session)
     began = work.clock.monotonic()
-    copying = threading.Event()
+    copying, passes = threading.Event(), Passes()
     still_at_work = [None] * work.limits.workers
 
     def worker(ending: threading.Event) -> None:
         try:
             with work.open() as session:
-                _work(work, session, ranges, ending)
+                _work(work, session, ranges, passes, ending)
         finally:
             still_at_work.pop()
             if not still_at_work:
                 copying.set()
 
     try:
-        side_by_side([*([worker] * work.limits.workers), lambda ending: keep_draining(work, copying, ending)])
+        side_by_side([*([worker] * work.limits.workers), lambda ending: keep_draining(work, passes, copying, ending)])
     finally:
         work.journal.add_to_step(
             work.session, work.step_id, rows_copied=ranges.copied_here, seconds=work.clock.monotonic() - began
@@ -66,7 +69,7 @@ def _fix_end(work: Work) -> None:
         work.journal.set_key_max(work.session, work.step_id, tuple(str(text) for text in found))
 
 
-def _work(work: Work, session: Session, ranges: Ranges, ending: threading.Event) -> None:
+def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: threading.Event) -> None:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
     pacer = Pacer(
         target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes
@@ -76,7 +79,7 @@ def _work(work: Work, session: Session, ranges: Ranges, ending: threading.Event)
         while not done and not ending.is_set():
             work.checkpoint()
             began = work.clock.monotonic()
-            chunk = session.transaction(lambda inner, no=no: copy_chunk(work, inner, no, pacer.rows))  # type: ignore[misc]
+            chunk = _one_chunk(work, session, no, pacer.rows, passes, ending)
             seconds = work.clock.monotonic() - began
             pacer.learn(chunk.rows, seconds)
             done = chunk.range_done
@@ -84,6 +87,23 @@ def _work(work: Work, session: Session, ranges: Ranges, ending: threading.Event)
             work.listen(ChunkCopied(work.subject, chunk.rows, seconds, total, work.table.rows, work.limits.workers))
         if done:
             work.listen(RangeCopied(work.subject, no, ranges.done, ranges.known))
+
+
+def _one_chunk(work: Work, session: Session, no: int, rows: int, passes: Passes, ending: threading.Event) -> Copied:
+    """A chunk; where a unique index was there from the start, again after the drain.
+
+    A row that has handed its unique value (or has moved) on to a place that is copied now can still stand
+    in the shadow as it was.
+    """
+    for _ in range(DUPLICATE_TRIES):
+        try:
+            return session.transaction(lambda inner: copy_chunk(work, inner, no, rows))
+        except SqlError as error:
+            if error.number != DUPLICATE:
+                raise
+            passes.wait_for_a_whole_one(ending)
+            work.checkpoint()
+    return session.transaction(lambda inner: copy_chunk(work, inner, no, rows))
 
 
 def copy_chunk(work: Work, session: Session, no: int, rows_at_most: int) -> Copied:

@@ -52,7 +52,6 @@ def encrypt_space(work: Work, tablespace: str, tables: list[TableName]) -> None:
         return
     statement = Sql(encrypt_tablespace(tablespace))
     work.listen(DdlStarting(work.subject, statement.shown))
-    began = work.clock.monotonic()
     with work.open() as session:
         try:
             struck = strike(
@@ -65,8 +64,7 @@ def encrypt_space(work: Work, tablespace: str, tables: list[TableName]) -> None:
             if not space_encrypted(work, tablespace):
                 raise
             return
-    seconds = work.clock.monotonic() - began - struck.waited_seconds
-    work.listen(DdlDone(work.subject, statement.shown, seconds))
+    work.listen(DdlDone(work.subject, statement.shown, struck.request_seconds))
     tell(work, "tablespace", struck, 0.0)
     if not space_encrypted(work, tablespace):
         raise Failed(f"tablespace {tablespace} is not encrypted after ALTER TABLESPACE", remedy="look at the error log")

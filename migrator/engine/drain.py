@@ -31,7 +31,7 @@ NEARLY_NOTHING: Final = 50
 
 PASSES_UNTIL_TOLD: Final = 20
 
-_DUPLICATE: Final = 1062
+DUPLICATE: Final = 1062
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,23 @@ def uncopied(work: Work, session: Session) -> Sql:
     return Sql(" OR ".join(term.text for term in terms), tuple(a for term in terms for a in term.args))
 
 
-def drain_pass(work: Work, session: Session, *, batch: int = BATCH) -> Pass:
-    """Walk the log once and drain what lies in copied ranges. Locks rows of the shadow and of the log only."""
+def drain_pass(work: Work, session: Session) -> Pass:
+    """Walk the log once and drain what lies in copied ranges. Locks rows of the shadow and of the log only.
+
+    Two rows that hand a unique value on can be met in either order where the shadow has unique indexes: on
+    a duplicate the walk begins again, with more entries in one transaction, so that both rows are in it.
+    """
+    batch = BATCH
+    while True:
+        try:
+            return _walk(work, session, batch)
+        except SqlError as error:
+            if error.number != DUPLICATE or batch > LARGEST_BATCH:
+                raise
+            batch *= 2
+
+
+def _walk(work: Work, session: Session, batch: int) -> Pass:
     condition = uncopied(work, session)
     after = seen = drained = 0
     while True:
@@ -104,7 +119,28 @@ def bring(work: Work, session: Session, entries: list[int]) -> None:
     session.run(drain_forget(work.log, entries))
 
 
-def keep_draining(work: Work, copying: threading.Event, ending: threading.Event) -> None:
+class Passes:
+    """Counts passes of the drain, so that a worker can wait for one that began after it asked."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._count = 0
+
+    def one_more(self) -> None:
+        """A pass is done."""
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def wait_for_a_whole_one(self, ending: threading.Event) -> None:
+        """Return when a pass that began after this call is done, or the work is to end."""
+        with self._condition:
+            until = self._count + 2
+            while self._count < until and not ending.is_set():
+                self._condition.wait(0.1)
+
+
+def keep_draining(work: Work, passes: Passes, copying: threading.Event, ending: threading.Event) -> None:
     """Drain until the copy is over, also while it pauses; tells the backlog and keeps it within its bound."""
     drained, told = 0, 0.0
     with work.open() as session:
@@ -112,6 +148,7 @@ def keep_draining(work: Work, copying: threading.Event, ending: threading.Event)
             if work.stop.is_set():
                 return
             done = drain_pass(work, session)
+            passes.one_more()
             drained += done.drained
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
                 told = work.clock.monotonic()
@@ -138,21 +175,11 @@ def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> No
 
 
 def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
-    """Drain until a pass has met no more than `until` entries. No locks on the source.
-
-    Two rows that hand a unique value on can be drained in either order once unique indexes are there: on a
-    duplicate, more entries are taken in one transaction, so that both rows are in it.
-    """
-    drained, batch, passes = 0, BATCH, 0
+    """Drain until a pass has met no more than `until` entries. No locks on the source."""
+    drained = passes = 0
     while True:
         work.checkpoint()
-        try:
-            done = drain_pass(work, work.session, batch=batch)
-        except SqlError as error:
-            if error.number != _DUPLICATE or batch >= LARGEST_BATCH:
-                raise
-            batch *= 4
-            continue
+        done = drain_pass(work, work.session)
         passes += 1
         drained += done.drained
         tell_backlog(work, work.session, done.left, drained)

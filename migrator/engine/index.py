@@ -1,8 +1,7 @@
-"""Index: the deferred indexes, statistics and histograms of the shadow, while only we write to it."""
+"""Index: the deferred indexes and the statistics of the shadow, while only we write to it."""
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from migrator.db import SqlError
@@ -11,7 +10,7 @@ from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.inventory import show_create
-from migrator.sql.table import add_indexes, analyze, comparable, copy_histogram, deferred_indexes, parse_definition
+from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition
 
 TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""
@@ -36,12 +35,12 @@ def build_indexes(work: Work) -> None:
             break
         _sort_settings(work)
         try:
-            work.ddl(add_indexes(work.shadow, missing))
+            work.ddl(add_indexes(work.shadow, missing), on=work.shadow)
         except SqlError as error:
             if error.number != _DUPLICATE or attempt == TRIES:
                 raise
     _same_definition(work, source)
-    _histograms(work)
+    _statistics(work)
 
 
 def _sort_settings(work: Work) -> None:
@@ -69,23 +68,8 @@ def _same_definition(work: Work, source: str) -> None:
         )
 
 
-def _histograms(work: Work) -> None:
-    for column in work.table.histograms:
-        value = work.session.value(
-            "SELECT HISTOGRAM FROM information_schema.COLUMN_STATISTICS"
-            " WHERE SCHEMA_NAME = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s",
-            (work.table.name.schema, work.table.name.name, column),
-        )
-        if value is not None:
-            text = value if isinstance(value, str) else json.dumps(value)
-            _admin(work, work.session.rows(copy_histogram(work.shadow, column, text)), "histogram")
-    _admin(work, work.session.rows(analyze(work.shadow)), "statistics")
-
-
-def _admin(work: Work, rows: list[tuple[object, ...]], what: str) -> None:
-    """ANALYZE reports errors as rows."""
-    if any(str(row[2]).lower() == "error" for row in rows):
-        raise Failed(
-            f"{what} of {work.shadow} could not be made",
-            remedy="look at ANALYZE TABLE on the source; apply again to go on",
-        )
+def _statistics(work: Work) -> None:
+    """No histograms: the server keeps none for an encrypted table and refuses to make one (the plan says so)."""
+    rows = work.session.rows(analyze(work.shadow))
+    if any(str(row[2]).lower() == "error" for row in rows):  # ANALYZE reports errors as rows
+        raise Failed(f"statistics of {work.shadow} could not be made", remedy="apply again to go on")

@@ -134,7 +134,7 @@ class Lease:
                 )
             if run_id and account != me:
                 raise LeaseHeld(
-                    f"run {run_id} of {account} has been silent for {silent_seconds} s, but {me} cannot end its sessions",
+                    f"run {run_id} of {account} is silent for {silent_seconds} s, but {me} cannot end its sessions",
                     remedy=f"apply as {account}, which can",
                 )
             self._token = int(token) + 1

@@ -15,7 +15,7 @@ from migrator.errors import Failed
 from migrator.sql.copy import lock_for_switch
 from migrator.sql.names import qualified
 from migrator.sql.swap import lock_write
-from migrator.sql.table import set_auto_increment
+from migrator.sql.table import parse_definition, set_auto_increment
 from migrator.sql.triggers import EVENTS, drop_trigger, mirror_trigger
 
 TRIES: Final = 20
@@ -90,6 +90,6 @@ def _carry_auto_increment(work: Work, session: Session) -> None:
     if not any(column.auto_increment for column in work.table.columns):
         return
     row = session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
-    found = re.search(r"\) .*?ENGINE=\w+ AUTO_INCREMENT=(\d+)", str(row[1]) if row else "")
+    found = re.search(r"AUTO_INCREMENT=(\d+)", parse_definition(str(row[1]) if row else "").options)
     if found:
         work.ddl(set_auto_increment(work.shadow, int(found[1])), session)

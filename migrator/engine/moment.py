@@ -24,7 +24,7 @@ from migrator.events import Moment, Waiting
 from migrator.inventory import read_blockers
 from migrator.model import TableName
 from migrator.sql.statement import Sql
-from migrator.sql.swap import probe
+from migrator.sql.swap import after_probe
 
 FIRST_PATIENCE_SECONDS: Final = 0.003
 """How long our request may wait, and others behind it, after a free instant was seen."""
@@ -47,6 +47,9 @@ class Struck:
     probes: int
     tries: int
     waited_seconds: float
+    """Until the request that got it was sent."""
+    request_seconds: float
+    """That request: waiting for the lock, and the statement itself."""
 
 
 @contextmanager
@@ -103,17 +106,17 @@ def strike(
     names who is in the way. The statement itself is never ended once it has its lock and does not wait.
     With `patience_seconds` of one's own the statement is never sent without looking first.
     """
-    look = probe(tables)
-    asked = Sql(f"{look.text}; {statement.text}", look.args + statement.args)
+    asked = after_probe(tables, statement)
     began = told = work.clock.monotonic()
     probes, tries, patience, blind = 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
     with work.open() as ender:
         while True:
             work.checkpoint()
+            sent = work.clock.monotonic()
             try:
                 probes += 1
                 _send(session, ender, statement if blind else asked, patience, work)
-                return Struck(probes, tries + 1, work.clock.monotonic() - began)
+                return Struck(probes, tries + 1, sent - began, work.clock.monotonic() - sent)
             except SqlError as error:
                 if error.number not in {_BUSY} | INTERRUPTED | TRY_AGAIN:
                     raise

@@ -25,7 +25,7 @@ _TRIGGER_EXISTS = 1359
 
 
 def table_proof(session: Session, table: TableName) -> str | None:
-    """What the dictionary calls the table itself, so that another of that name is not taken for it; None if there is none.
+    """What the dictionary calls the table itself, so that no other of that name is taken for it; None if there is none.
 
     The ids of its tablespaces (one for each partition), which TRUNCATE, EXCHANGE PARTITION and every rebuild
     change and RENAME keeps; for a table in a shared tablespace the ids of the table. Locks nothing.
@@ -66,7 +66,7 @@ def make_table(work: Work, kind: str, name: TableName, statements: Sequence[Sql]
     work.journal.intend(work.session, work.step_id, kind, name)
     try:
         for statement in statements:
-            work.ddl(statement)
+            work.ddl(statement, on=name)
     except SqlError as error:
         if error.number == _TABLE_EXISTS:
             work.journal.gone(work.session, kind, name)
@@ -100,7 +100,7 @@ def drop_if_ours(
             raise name_taken(name)
         statement = Sql(f"DROP TABLE {qualified(name)}")
         if work is not None:
-            work.ddl(statement)
+            work.ddl(statement, on=name)
         else:
             session.run(statement)
     journal.gone(session, kind, name)

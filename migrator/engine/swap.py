@@ -27,6 +27,9 @@ its source, trx0i_s.cc): asked more often it never changes."""
 
 TELL_EVERY_SECONDS: Final = 2.0
 
+_NOT_IN_UTF8MB3: Final = 3854
+"""INNODB_TRX cannot be read while any statement that runs holds a character of four bytes (seen on 9.7.4)."""
+
 
 def swap(work: Work) -> None:
     """Wait out older transactions, then RENAME. Exclusive metadata locks on both names for some milliseconds.
@@ -61,9 +64,8 @@ def swap(work: Work) -> None:
             if not swapped_already(work):
                 raise
             return
-        held = work.clock.monotonic() - began - struck.waited_seconds
         work.listen(DdlDone(work.subject, statement.replace("%%", "%"), work.clock.monotonic() - began))
-    tell(work, "swap", struck, max(held, 0.0))
+    tell(work, "swap", struck, struck.request_seconds)
     if not swapped_already(work):
         raise _ambiguous(work)
 
@@ -100,7 +102,7 @@ def _wait_out_older_transactions(work: Work) -> None:
         while True:
             work.checkpoint()
             now = _open_transactions(work.session)
-            if any(one[0] == marker.id for one in now):
+            if now is not None and any(one[0] == marker.id for one in now):
                 others = {one for one in now if one[0] != marker.id}
                 older = others if older is None else older & others
                 if not older:
@@ -122,10 +124,19 @@ def _wait_out_older_transactions(work: Work) -> None:
         marker.run("COMMIT")
 
 
-def _open_transactions(session: Session) -> set[tuple[int, str]]:
-    # Not by trx_id: a transaction gets another one when it writes for the first time.
-    rows = session.rows("SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX")
-    return {(int(thread), str(started)) for thread, started in rows}
+def _open_transactions(session: Session) -> set[tuple[int, str]] | None:
+    """Session and beginning of each; None if the server cannot say now.
+
+    Not by trx_id: a transaction gets another one when it writes for the first time.
+    """
+    try:
+        rows = session.rows("SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX")
+    except SqlError as error:
+        if error.number == _NOT_IN_UTF8MB3:
+            return None
+        raise
+    # Without a session it is a prepared one: it can be committed or rolled back, but read nothing any more.
+    return {(int(thread), str(started)) for thread, started in rows if int(thread)}
 
 
 def _name(work: Work, older: set[tuple[int, str]]) -> tuple[Blocker, ...]:
@@ -155,7 +166,7 @@ def finish(work: Work) -> None:
     there = trigger_proofs(work.session, work.retained)
     for name in trigger_names(work.table.name, "mirror").values():
         if name in there:
-            work.ddl(drop_trigger(work.table.name.schema, name))
+            work.ddl(drop_trigger(work.table.name.schema, name), on=work.retained)
     forget_triggers(work, "mirror")
     drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
     work.journal.forget_ranges(work.session, work.step_id)

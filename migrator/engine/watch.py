@@ -18,7 +18,7 @@ _REMEDY = "apply again: the copy of this table begins anew"
 
 
 def check_source(work: Work, *, triggers: str, session: Session | None = None) -> None:
-    """Raise `SourceChanged` unless source, shadow, log and our triggers of one purpose are as they were made. No locks."""
+    """Raise `SourceChanged` unless source, shadow, log and triggers of this purpose are as they were made. No locks."""
     asked = session or work.session
     step = work.journal.step(asked, work.step_id)
     proof = table_proof(asked, work.table.name)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from migrator.clock import Clock
-from migrator.db import Session
+from migrator.db import LOCK_WAIT, Session, SqlError
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
 from migrator.events import DdlDone, DdlStarting, Event, Listener, PhaseEnded, PhaseStarted, Waiting
+from migrator.inventory import read_blockers
 from migrator.model import Key, Table, TableName
 from migrator.planner.plan import Defaults, Step
 from migrator.sql.keys import KeyColumn, key_columns
@@ -90,8 +91,8 @@ class Work:
 
     @property
     def subject(self) -> str:
-        """The table's name, for events."""
-        return str(self.table.name)
+        """The table's (or tablespace's) name, for events."""
+        return str(self.table.name) if self.table.name.schema else self.table.name.name
 
     def step(self) -> StepRow:
         """The journal's row, as it is now."""
@@ -118,12 +119,27 @@ class Work:
                 self.listen(Waiting(self.subject, "paused by a person", 0.0))
             self.clock.wait(self.stop, 0.2)
 
-    def ddl(self, statement: Sql, session: Session | None = None) -> None:
-        """Send a statement that changes a definition, and tell before and after. Never retried: look instead."""
+    def ddl(self, statement: Sql, session: Session | None = None, *, on: TableName | None = None) -> None:
+        """Send a statement that changes a definition, and tell before and after.
+
+        Only for what the application does not use, or holds locked itself (`session`). Repeated while
+        somebody keeps a metadata lock on the table `on` (a backup, a person), who is named; nothing has
+        happened then. Never repeated for any other reason: look instead.
+        """
         shown = statement.shown
         self.listen(DdlStarting(self.subject, shown))
         began = self.clock.monotonic()
-        (session or self.session).run(statement)
+        while True:
+            try:
+                (session or self.session).run(statement)
+                break
+            except SqlError as error:
+                waited = self.clock.monotonic() - began
+                if error.number != LOCK_WAIT or on is None or waited > self.limits.moment_wait_seconds:
+                    raise
+                self.checkpoint()
+                blockers = read_blockers(self.session, [on])
+                self.listen(Waiting(self.subject, f"waiting for a metadata lock on {on}", waited, blockers))
         self.listen(DdlDone(self.subject, shown, self.clock.monotonic() - began))
 
     def phase(self, name: str, work: Callable[[Work], None]) -> None:

@@ -15,7 +15,10 @@ from migrator.sql.statement import Sql
 FORMAT: Final = 1
 """Version of these tables; a journal of another version is refused."""
 
-_END: Final = "ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y' DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"
+_END: Final = (
+    "ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'"
+    " DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"
+)
 _TIME: Final = "DATETIME(6)"
 
 TABLES: Final[dict[str, str]] = {

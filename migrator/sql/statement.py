@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -18,4 +19,4 @@ class Sql:
     @property
     def shown(self) -> str:
         """The text for plans and reviews: per cent signs single again, values as `?`."""
-        return self.text.replace("%s", "?").replace("%%", "%")
+        return re.sub("%s|%%", lambda found: "?" if found[0] == "%s" else "%", self.text)

@@ -9,17 +9,20 @@ from migrator.sql.names import qualified, quote
 from migrator.sql.statement import Sql
 
 
-def probe(tables: Sequence[TableName]) -> Sql:
-    """Fails with 1242 while any other session holds or awaits a metadata lock on one of the tables.
+def after_probe(tables: Sequence[TableName], statement: Sql) -> Sql:
+    """The statement, sent only in an instant in which no other session holds or awaits a metadata lock on the tables.
 
-    Put before the statement that wants the lock, in one request, it strikes only in an instant in which
-    nobody is there: the server does not go on to the next statement after an error. (manual: 29.12.13.3)
+    Both in one request: the first fails with 1242 while anybody is there, and the server does not go on to
+    the next statement after an error. (Manual: 29.12.13.3, The metadata_locks Table.)
     """
+    if not tables:
+        return statement
     places = " OR ".join(["(OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
     return Sql(
         "SELECT IF((SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_TYPE = 'TABLE'"
-        f" AND OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({places})) > 0, (SELECT 1 UNION SELECT 2), 0)",
-        tuple(value for table in tables for value in (table.schema, table.name)),
+        f" AND OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({places})) > 0, (SELECT 1 UNION SELECT 2), 0);"
+        f" {statement.text}",
+        (*(value for table in tables for value in (table.schema, table.name)), *statement.args),
     )
 
 

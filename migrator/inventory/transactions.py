@@ -1,0 +1,70 @@
+"""Open transactions, from a list that is proved to be fresh.
+
+INNODB_TRX is a copy that the server renews only if nobody, in any session, has read it for 100 ms. Who
+reads it more often than that, or shares the server with a monitor that does, never sees it change. So a
+session of ours opens a transaction first, and the list counts only if that one is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from migrator.db import Session
+from migrator.errors import Failed
+
+_TRIES = 20
+_TRANSACTIONS = """
+    SELECT trx_id, trx_mysql_thread_id, trx_state, trx_started, trx_rows_modified
+    FROM information_schema.INNODB_TRX
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An InnoDB transaction. The same one has the same `id`, `session_id` and `started`."""
+
+    id: str
+    session_id: int
+    """0 if it has no session: prepared by XA and left, or rolled back after a crash."""
+    state: str
+    """RUNNING, LOCK WAIT, ROLLING BACK or COMMITTING."""
+    started: datetime
+    """By the server's clock, in its own time zone; for comparing, not for showing."""
+    seconds: int
+    """Age."""
+    has_written: bool
+
+
+def read_transactions(session: Session) -> tuple[Transaction, ...]:
+    """Every transaction that was open when this was called and still is; ours of this call left out.
+
+    Needs PROCESS. Opens a second session for as long as it takes, usually 0.1 s, and holds a read view
+    there meanwhile; locks nothing. Raises `SqlError` 1227 without PROCESS, `Failed` if somebody reads
+    the list so often that it is never renewed.
+    """
+    with session.another("migrator witness") as witness:
+        witness.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        witness.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        for _ in range(_TRIES):
+            found = session.rows(_TRANSACTIONS)
+            # A session's number is never used again, so an old copy of the list cannot have it.
+            now = next((row[3] for row in found if int(row[1]) == witness.id), None)
+            if now is not None:
+                return tuple(
+                    Transaction(
+                        id=str(id),
+                        session_id=int(session_id),
+                        state=str(state),
+                        started=started,
+                        seconds=max(0, int((now - started).total_seconds())),
+                        has_written=bool(rows_modified),
+                    )
+                    for id, session_id, state, started, rows_modified in found
+                    if int(session_id) != witness.id
+                )
+            session.rows("SELECT SLEEP(0.11)")
+    raise Failed(
+        "the list of open transactions (information_schema.INNODB_TRX) is not renewed by the server",
+        remedy="something reads it more often than every 100 ms: find it in the process list and slow it down",
+    )

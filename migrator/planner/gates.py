@@ -1,0 +1,345 @@
+"""Safety gates: may anything be done on this server at all? Asked before any DDL, the dry-run's included.
+
+Pure. All gates are asked and all findings given; a blocking one refuses the run before anything is
+touched. Warnings come last.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from migrator.model import Finding, Flavour, Method, Schema, Server
+from migrator.planner.plan import Attestations, Step
+from migrator.planner.privileges import JOURNAL_SCHEMA, SYSTEM_SCHEMAS, Need, grant, missing, needs_super
+
+OLDEST: Final = (8, 0, 16)
+"""The first MySQL with the encrypted `mysql` tablespace, schema defaults and keyring_keys."""
+
+RUNBOOKS: Final[dict[Flavour, str]] = {
+    Flavour.RDS: (
+        "encryption is a property of the instance there: `aws rds describe-db-instances --query"
+        " 'DBInstances[].[DBInstanceIdentifier,StorageEncrypted,KmsKeyId]'` shows it; to add it: snapshot, copy the"
+        " snapshot with a KMS key, restore, catch up by replication, switch over"
+    ),
+    Flavour.AURORA: (
+        "encryption is a property of the cluster there: `aws rds describe-db-clusters --query"
+        " 'DBClusters[].[DBClusterIdentifier,StorageEncrypted,KmsKeyId]'` shows it; to add it: restore a snapshot into"
+        " an encrypted cluster, catch up by replication, switch over"
+    ),
+    Flavour.NDB: (
+        "NDB encrypts per data node: EncryptedFileSystem=1, a password for each data node, then a rolling initial"
+        " restart of each; RequireEncryptedBackup for backups"
+    ),
+    Flavour.MARIADB: (
+        "MariaDB encrypts in the background: a keyring plugin (file_key_management or hashicorp_key_management),"
+        " innodb_encrypt_tables=ON, innodb_encryption_threads > 0; this version does not drive it"
+    ),
+}
+"""What does the job where ENCRYPTION='Y' does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    server: Server
+    attestations: Attestations
+    steps: Collection[Step]
+    schemas: Collection[Schema]
+    confirmed: frozenset[str]
+    journal_schema: str
+
+
+def gates(
+    server: Server,
+    attestations: Attestations,
+    *,
+    steps: Collection[Step] | None = None,
+    schemas: Collection[Schema] = (),
+    confirmed: Collection[str] = (),
+    journal_schema: str = JOURNAL_SCHEMA,
+) -> tuple[Finding, ...]:
+    """Everything about the server that speaks against a run, blocking findings first.
+
+    `steps` are those of the plan: they say which schemas and rights are needed (None: rights on schemas
+    are not asked). `confirmed` are the names of members whose keyring was confirmed by a query.
+    """
+    asked = _Asked(server, attestations, steps or (), schemas, frozenset(confirmed), journal_schema)
+    found = [finding for gate in GATES for finding in gate(asked)]
+    return tuple(sorted(found, key=lambda f: not f.blocks))
+
+
+def _blocks(code: str, message: str, remedy: str, subject: str = "") -> Finding:
+    return Finding(code=code, message=message, remedy=remedy, blocks=True, subject=subject)
+
+
+# -- the server itself ----------------------------------------------------------------------------
+
+
+def _flavour(asked: _Asked) -> Iterator[Finding]:
+    runbook = RUNBOOKS.get(asked.server.flavour)
+    if runbook is not None:
+        yield _blocks("flavour", f"{asked.server.flavour.upper()} has no ENCRYPTION='Y' for tables", runbook)
+
+
+def _version(asked: _Asked) -> Iterator[Finding]:
+    if asked.server.flavour not in RUNBOOKS and asked.server.version < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        message = f"version {asked.server.version_text} is older than {oldest}"
+        yield _blocks("version", message, f"upgrade to {oldest} or newer first")
+
+
+def _keyring(asked: _Asked) -> Iterator[Finding]:
+    keyring = asked.server.keyring
+    if asked.server.flavour in RUNBOOKS:
+        return
+    if keyring.several:
+        message = "several keyrings are active at once, which the manual says may lose data"
+        yield _blocks("keyring-several", message, "keep exactly one: a component (mysqld.my) or a plugin, not both")
+    if keyring.kind == "none":
+        remedy = "configure a keyring component in mysqld.my (beside mysqld or in the datadir) and restart the server"
+        yield _blocks("keyring-missing", "there is no keyring, so no table can be encrypted", remedy)
+    elif keyring.kind not in {"component", "plugin"}:
+        message = f"nobody can tell whether there is a usable keyring ({keyring.name})"
+        yield _blocks("keyring-unknown", message, grant(asked.server, ("SELECT",), schema="performance_schema"))
+    elif not keyring.active:
+        message = f"the keyring {keyring.name} is loaded, but not active, or keyring_operations is OFF"
+        remedy = "see performance_schema.keyring_component_status and the error log; ALTER INSTANCE RELOAD KEYRING"
+        yield _blocks("keyring-inactive", message, remedy)
+    elif keyring.read_only and not keyring.has_master_key:
+        message = f"the keyring {keyring.name} is read-only and has no master key yet"
+        yield _blocks("keyring-read-only", message, "make it writable for the first encrypted table")
+    elif not keyring.usable:
+        yield _blocks("keyring-unusable", f"the keyring {keyring.name} is not usable", "see the error log")
+
+
+def _keyring_backup(asked: _Asked) -> Iterator[Finding]:
+    if asked.attestations.keyring_backup is None:
+        remedy = (
+            "back the keyring up (again after the first encrypted table and after each rotation), apart from the data,"
+            " and say so in the plan: attestations.keyring_backup with `by` and `at`"
+        )
+        yield _blocks("keyring-backup", "nobody has attested a backup of the keyring: without it all is lost", remedy)
+
+
+def _writable(asked: _Asked) -> Iterator[Finding]:
+    for name in ("super_read_only", "read_only", "innodb_read_only", "offline_mode"):
+        if asked.server.variable_is_on(name):
+            yield _blocks("read-only", f"{name} is ON", "use the server that takes the writes, or set it OFF")
+            return
+
+
+def _force_recovery(asked: _Asked) -> Iterator[Finding]:
+    level = asked.server.variables.get("innodb_force_recovery", "0")
+    if level not in {"", "0"}:
+        message = f"innodb_force_recovery is {level}: the server runs to be rescued, not to be written"
+        yield _blocks("force-recovery", message, "finish the rescue and restart with 0")
+
+
+# -- replication ----------------------------------------------------------------------------------
+
+
+def _replica(asked: _Asked) -> Iterator[Finding]:
+    if asked.server.is_replica:
+        detail = f" ({asked.server.replica_detail})" if asked.server.replica_detail else ""
+        remedy = "run this on the source: all that is done replicates from there"
+        yield _blocks("replica", f"this server is a replica{detail}", remedy)
+
+
+def _group(asked: _Asked) -> Iterator[Finding]:
+    server = asked.server
+    if server.group_mode == "multi-primary":
+        message = (
+            "Group Replication in multi-primary mode: writes on other members would not pass our triggers in order"
+        )
+        remedy = "SELECT group_replication_switch_to_single_primary_mode() for the time of the migration"
+        yield _blocks("multi-primary", message, remedy)
+    elif server.group_mode and server.group_role != "PRIMARY":
+        role = server.group_role or "not ONLINE"
+        remedy = "run this on the member that SELECT * FROM performance_schema.replication_group_members calls PRIMARY"
+        yield _blocks("group-not-primary", f"this member of the group is {role}, not PRIMARY", remedy)
+
+
+def _wsrep(asked: _Asked) -> Iterator[Finding]:
+    if asked.server.wsrep_on:
+        message = "Galera (wsrep) is on: this version has no method for a cluster whose nodes all take writes"
+        yield _blocks("wsrep", message, "a later version will serve it")
+
+
+def _binlog_format(asked: _Asked) -> Iterator[Finding]:
+    if not asked.server.variable_is_on("log_bin"):
+        return
+    if asked.server.variables.get("binlog_format", "ROW").upper() == "STATEMENT":
+        message = "binlog_format is STATEMENT: replicas would run the copy again by themselves, on other rows"
+        remedy = "SET PERSIST binlog_format = 'ROW', and reconnect the applications: sessions keep the old format"
+        yield _blocks("binlog-statement", message, remedy)
+
+
+def _filters(asked: _Asked) -> Iterator[Finding]:
+    """Any filter blocks, unless it only leaves system schemas out.
+
+    A filter splits source and shadow in more ways than its name says: with ROW events it goes by the
+    table, with DDL such as our RENAME by the session's default schema, of which we have none.
+    """
+    for text in asked.server.replication_filters:
+        kind, _, value = text.partition("=")
+        value, _, _ = value.partition(" (channel ")
+        kind = kind.strip().lower().replace("_", "-")
+        names = {name.strip(" `'\"()") for name in value.split(",")}
+        if kind in {"binlog-ignore-db", "replicate-ignore-db"} and names <= SYSTEM_SCHEMAS:
+            continue
+        message = f"replication filter {text}: a table and its shadow, or rows and RENAME, could go different ways"
+        yield _blocks("replication-filter", message, "remove the filter for the time of the migration")
+
+
+def _members(asked: _Asked) -> Iterator[Finding]:
+    members = {m.name: m for m in asked.server.members if m.kind != "unknown"}
+    for member in asked.server.members:
+        if member.kind == "unknown":
+            message = f"there may be replicas or members that nobody can name: {member.detail or 'no reason given'}"
+            yield _blocks(
+                "members-unknown", message, "give the account the right to see them, or have them say who they are"
+            )
+    for name, member in sorted(members.items()):
+        if name in asked.confirmed or name in asked.attestations.members:
+            continue
+        remedy = (
+            "make sure that its keyring is active, and say so in the plan: attestations.members with this name, `by`"
+            " and `at`"
+        )
+        detail = f" ({member.detail})" if member.detail else ""
+        message = (
+            f"{member.kind} {name}{detail}: nobody has confirmed its keyring; without one it stops at the first table"
+        )
+        yield _blocks("member-not-confirmed", message, remedy, subject=name)
+    for name in sorted(set(asked.attestations.members) - set(members)):
+        message = f"attestations.members names {name}, which this server does not know as a replica or member"
+        yield Finding(code="member-unknown", message=message, remedy="check its spelling", subject=name)
+
+
+# -- what we are allowed to do and to see ---------------------------------------------------------
+
+
+def _performance_schema(asked: _Asked) -> Iterator[Finding]:
+    if asked.server.variables.get("performance_schema", "ON").upper() in {"OFF", "0"}:
+        message = "performance_schema is OFF: nobody can see who holds a metadata lock"
+        yield _blocks("performance-schema", message, "performance_schema=ON in my.cnf, and restart")
+
+
+def needs(server: Server, steps: Collection[Step], schemas: Collection[Schema]) -> frozenset[Need]:
+    """Which rights these steps need here."""
+    wanted = {Need.READ, Need.COPY}
+    if any(s.method is Method.SHADOW_COPY for s in steps) and needs_super(server):
+        wanted.add(Need.TRIGGERS)
+    if any(s.kind == "tablespace" and s.changes_something for s in steps):
+        wanted.add(Need.TABLESPACE)
+    if server.variable_is_on("table_encryption_privilege_check"):
+        touched = {s.schema_name for s in steps if s.kind == "table" and s.changes_something}
+        plain = any(not s.default_encryption for s in schemas if s.name in touched)
+        # A tablespace and the journal's own schema are held against the server's default.
+        if plain or not server.variable_is_on("default_table_encryption"):
+            wanted.add(Need.ENCRYPTION_ADMIN)
+    return frozenset(wanted)
+
+
+def _privileges(asked: _Asked) -> Iterator[Finding]:
+    schemas = {s.schema_name for s in asked.steps if s.kind == "table" and s.changes_something}
+    wanted = needs(asked.server, asked.steps, asked.schemas)
+    lacking = missing(asked.server, schemas, wanted, journal_schema=asked.journal_schema)
+    yield from lacking
+    if asked.server.non_default_roles and not lacking:
+        roles = ", ".join(asked.server.non_default_roles)
+        message = f"roles that are granted but not default ({roles}) are not used: triggers run without them"
+        yield Finding(code="non-default-roles", message=message)
+
+
+def _ddl_blockers(asked: _Asked) -> Iterator[Finding]:
+    for blocker in asked.server.blockers:
+        detail = f": {blocker.detail}" if blocker.detail else ""
+        if blocker.reason == "unknown":
+            yield Finding(
+                code="blocker-unknown",
+                message=f"what stands in the way of DDL is not fully known{detail}",
+                remedy="give the account the right, or switch the instrument on",
+                # Prepared XA shows as a metadata lock too; without those nobody knows when to strike.
+                blocks="XA" not in blocker.detail,
+            )
+            continue
+        who = f"session {blocker.session_id}" + (f" of {blocker.user}" if blocker.user else "")
+        yield Finding(
+            code=f"blocker-{blocker.reason}",
+            message=f"{who} stands in the way of DDL ({blocker.reason}, {blocker.seconds} s){detail}",
+            remedy="wait until it has ended",
+            blocks=blocker.reason in {"backup-lock", "clone"},
+        )
+
+
+# -- where rows lie or travel in clear meanwhile --------------------------------------------------
+
+
+def _plain_logs(asked: _Asked) -> Iterator[Finding]:
+    server = asked.server
+    logs = (
+        ("plain-binlog", "binlog_encryption", "the binlog", server.variable_is_on("log_bin")),
+        ("plain-redo", "innodb_redo_log_encrypt", "the redo log", True),
+        ("plain-undo", "innodb_undo_log_encrypt", "the undo log", True),
+    )
+    for code, variable, what, used in logs:
+        if used and variable in server.variables and not server.variable_is_on(variable):
+            message = f"{what} is in clear ({variable}=OFF), and the copy writes every row there"
+            yield Finding(code=code, message=message, remedy=f"before the first table: SET PERSIST {variable} = ON")
+
+
+def _keyring_beside_data(asked: _Asked) -> Iterator[Finding]:
+    path, datadir = asked.server.keyring.data_file, asked.server.datadir
+    if not path or not datadir:
+        return
+    home = posixpath.normpath(datadir).rstrip("/") + "/"
+    if not posixpath.isabs(path) or (posixpath.normpath(path) + "/").startswith(home):
+        message = f"the keyring's file {path} lies in the data directory: who copies the data has the key too"
+        yield Finding(
+            code="keyring-in-datadir", message=message, remedy="move it to another place, or use a key server"
+        )
+
+
+def _born_in_clear(asked: _Asked) -> Iterator[Finding]:
+    server = asked.server
+    if "default_table_encryption" in server.variables and not server.variable_is_on("default_table_encryption"):
+        message = "default_table_encryption is OFF: tables in new schemas are born in clear"
+        yield Finding("default-plain", message, "SET PERSIST default_table_encryption = ON")
+    plain = sorted(s.name for s in asked.schemas if not s.default_encryption and s.name not in SYSTEM_SCHEMAS)
+    if plain:
+        names = ", ".join(plain)
+        message = f"schemas in which new tables are born in clear: {names}"
+        yield Finding("schema-default-plain", message, "ALTER SCHEMA ... DEFAULT ENCRYPTION = 'Y' for each")
+
+
+def _transport(asked: _Asked) -> Iterator[Finding]:
+    variables = asked.server.variables
+    if "require_secure_transport" in variables and not asked.server.variable_is_on("require_secure_transport"):
+        message = "require_secure_transport is OFF: rows may travel in clear to applications and replicas"
+        yield Finding("plain-transport", message, "SET PERSIST require_secure_transport = ON, when all clients can TLS")
+
+
+GATES: Final[tuple[Callable[[_Asked], Iterator[Finding]], ...]] = (
+    _flavour,
+    _version,
+    _keyring,
+    _keyring_backup,
+    _writable,
+    _force_recovery,
+    _replica,
+    _group,
+    _wsrep,
+    _binlog_format,
+    _filters,
+    _members,
+    _performance_schema,
+    _privileges,
+    _ddl_blockers,
+    _plain_logs,
+    _keyring_beside_data,
+    _born_in_clear,
+    _transport,
+)

@@ -1,0 +1,303 @@
+"""The plan: every base table and tablespace accounted for, in the order in which it is run, with its price.
+
+Pure. Nothing that was looked at is left out: what cannot or need not be done has a step that says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from migrator import __version__
+from migrator.model import Finding, ForeignKey, Inventory, Method, Server, Table, TableName, Tablespace, TablespaceKind
+from migrator.planner.checks import Around, look_around, our_triggers, real_bytes
+from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
+from migrator.planner.gates import gates
+from migrator.planner.keys import key_text
+from migrator.planner.methods import Choice, choose
+from migrator.planner.plan import (
+    UNCALIBRATED,
+    Attestations,
+    Calibration,
+    Defaults,
+    Estimate,
+    Facts,
+    Plan,
+    PlanServer,
+    Policy,
+    Scope,
+    Step,
+    Totals,
+    fingerprint_of,
+)
+from migrator.planner.privileges import JOURNAL_SCHEMA
+from migrator.planner.units import about
+from migrator.sql.story import statements, tablespace
+
+_ACTS = (Method.SHADOW_COPY, Method.DIRECT_ALTER, Method.TABLESPACE)
+
+
+def make_plan(
+    inventory: Inventory,
+    policy: Policy,
+    definitions: Mapping[TableName, str],
+    calibration: Calibration | None = None,
+    *,
+    scope: Scope | None = None,
+    defaults: Defaults | None = None,
+    attestations: Attestations | None = None,
+    owned: Iterable[TableName] = (),
+    retained: Mapping[TableName, str] | None = None,
+    confirmed: Collection[str] = (),
+    journal_schema: str = JOURNAL_SCHEMA,
+    tool_version: str = __version__,
+) -> Plan:
+    """A plan for everything in the inventory that is in scope.
+
+    `definitions` is SHOW CREATE TABLE of the tables that are copied, for the statements that are shown.
+    `owned` and `retained` are the journal's: names that are provably ours, and until when retained
+    tables are kept. The plan's findings are those of the gates as of now: they are asked again, on the
+    living server, before anything is done.
+    """
+    scope, defaults, attestations = scope or Scope(), defaults or Defaults(), attestations or Attestations()
+    around = look_around(inventory, owned=owned, retained=retained)
+    tables = [t for t in inventory.tables if scope.wants(t.name)]
+    of_tables = [_table_step(t, policy, around, definitions, defaults, calibration) for t in tables]
+    of_spaces = [
+        _tablespace_step(space, inventory, policy, scope, calibration)
+        for space in inventory.tablespaces
+        if space.kind in TABLESPACE_STEPS and tablespace_in_scope(space, inventory, scope)
+    ]
+    steps = run_order([*of_spaces, *of_tables], defaults.order)
+    totals = _totals(steps, defaults, calibration)
+    now = gates(
+        inventory.server,
+        attestations,
+        steps=steps,
+        schemas=[s for s in inventory.schemas if scope.wants_schema(s.name)],
+        confirmed=confirmed,
+        journal_schema=journal_schema,
+    )
+    # Who stands in the way of DDL at this moment says nothing about the moment of the run.
+    found = tuple(f for f in now if not f.code.startswith("blocker-"))
+    plan = Plan(
+        tool_version=tool_version,
+        created_at=inventory.read_at,
+        server=_server(inventory.server),
+        scope=scope,
+        policy=policy,
+        attestations=attestations,
+        defaults=defaults,
+        totals=totals,
+        findings=found,
+        steps=steps,
+    )
+    too_much = extra_disk(plan)
+    return plan.model_copy(update={"findings": (too_much, *found)}) if too_much else plan
+
+
+def extra_disk(plan: Plan) -> Finding | None:
+    """A blocking finding if the plan needs more extra disk at one time than its `max_extra_disk_bytes` allows."""
+    limit, peak = (
+        plan.defaults.max_extra_disk_bytes,
+        _totals(plan.steps, plan.defaults, None).estimate.extra_disk_peak_bytes,
+    )
+    if limit is None or peak <= limit:
+        return None
+    return Finding(
+        code="extra-disk",
+        message=f"the plan needs up to {about(peak)} of extra disk at one time, more than the {about(limit)} allowed",
+        remedy="plan fewer tables at a time (databases, tables), cleanup between them, or raise max_extra_disk_bytes",
+        blocks=True,
+    )
+
+
+def step_sql(table: Table, choice: Choice, create_table: str) -> tuple[str, ...]:
+    """The statements that a step runs, as a person would type them, values as `?`."""
+    return tuple(said.text for said in statements(table, choice.method, choice.key, create_table))
+
+
+# -- steps ----------------------------------------------------------------------------------------
+
+
+def _table_step(
+    table: Table,
+    policy: Policy,
+    around: Around,
+    definitions: Mapping[TableName, str],
+    defaults: Defaults,
+    calibration: Calibration | None,
+) -> Step:
+    choice = choose(table, around.server, policy, around)
+    size = real_bytes(table, around)
+    binlog = around.server.variable_is_on("log_bin")
+    lines = definition(table)
+    return Step(
+        kind="table",
+        schema_name=table.name.schema,
+        table_name=table.name.name,
+        tablespace_name=choice.tablespace,
+        method=choice.method,
+        why=choice.why,
+        facts=_facts(table, choice),
+        findings=choice.findings,
+        estimate=_estimate(choice.method, table, size, defaults, calibration, binlog=binlog),
+        sql=step_sql(table, choice, definitions.get(table.name, "")),
+        definition=lines,
+        fingerprint=fingerprint_of(lines),
+    )
+
+
+def _tablespace_step(
+    space: Tablespace, inventory: Inventory, policy: Policy, scope: Scope, calibration: Calibration | None
+) -> Step:
+    inside = [t for t in inventory.tables if any(s.space == space.space for s in t.segments)]
+    is_mysql = space.kind is TablespaceKind.MYSQL
+    findings: tuple[Finding, ...] = ()
+    if space.encrypted:
+        method, why = Method.SKIP, "already encrypted."
+        findings = (Finding("already-encrypted", "already encrypted", subject=space.name),)
+    elif not (policy.mysql_tablespace if is_mysql else policy.tablespaces):
+        option = "mysql_tablespace" if is_mysql else "tablespaces"
+        method, why = Method.REFUSE, "the policy leaves it as it is."
+        remedy = f"set {option}: true in the policy and plan again"
+        findings = (
+            Finding("left-by-policy", "the policy leaves it as it is", remedy, blocks=True, subject=space.name),
+        )
+    else:
+        what = f"{len(inside)} {'table' if len(inside) == 1 else 'tables'}"
+        if is_mysql:
+            what = "the data dictionary and the grants"
+        elif scope != Scope():
+            what += " in scope, and any others in it are encrypted with them"
+        method, why = Method.TABLESPACE, f"holds {what}; encrypted in place, while it is used."
+    acts = method is Method.TABLESPACE
+    lines = tablespace_definition(space)
+    return Step(
+        kind="tablespace",
+        tablespace_name=space.name,
+        method=method,
+        why=why,
+        facts=Facts(
+            engine="InnoDB",
+            data_bytes=space.file_bytes,
+            tablespace=space.kind,
+            tables=tuple(sorted(str(t.name) for t in inside)),
+        ),
+        findings=findings,
+        estimate=_timed(Estimate(bytes_written=space.file_bytes), space.file_bytes, calibration)
+        if acts
+        else Estimate(),
+        sql=tuple(said.text for said in tablespace(space.name, len(inside))) if acts else (),
+        definition=lines,
+        fingerprint=fingerprint_of(lines),
+    )
+
+
+def _facts(table: Table, choice: Choice) -> Facts:
+    mine = our_triggers(table.name)
+
+    def reference(key: ForeignKey) -> str:
+        return f"{key.name}: {key.table} -> {key.parent}"
+
+    space = table.segments[0].tablespace if table.tablespace_kind in TABLESPACE_STEPS else ""
+    return Facts(
+        engine=table.engine,
+        rows=table.rows,
+        data_bytes=table.data_bytes,
+        index_bytes=table.index_bytes,
+        row_format=table.row_format,
+        chunk_key=key_text(choice.key) if choice.key else "",
+        foreign_keys=tuple(reference(k) for k in (*table.foreign_keys, *table.referenced_by)),
+        triggers=tuple(f"{t.name} ({t.timing} {t.event})" for t in table.triggers if t.name not in mine),
+        checks=tuple(c.name for c in table.checks),
+        partitions=len(table.partitions),
+        tablespace=" ".join(filter(None, (table.tablespace_kind, space))),
+    )
+
+
+def _server(server: Server) -> PlanServer:
+    return PlanServer(
+        server_uuid=server.server_uuid,
+        version=server.version_text,
+        flavour=server.flavour,
+        where=f"{server.host}:{server.port}",
+    )
+
+
+# -- order and price ------------------------------------------------------------------------------
+
+
+def run_order(steps: Sequence[Step], order: str) -> tuple[Step, ...]:
+    """The steps as they are run: to do, each tablespace followed by its tables; then refused; then skipped.
+
+    `order` is that of `Defaults`; `as-listed` keeps the order in which the steps are given.
+    """
+    spaces = {s.tablespace_name: s for s in steps if s.kind == "tablespace"}
+    listed = {id(s): number for number, s in enumerate(steps)}
+
+    def place(step: Step) -> tuple[int, int, str, bool, str, int]:
+        leader = spaces.get(step.tablespace_name, step) if step.kind == "table" else step
+        group = 0 if step.method in _ACTS else 1 if step.method is Method.REFUSE else 2
+        size = leader.facts.data_bytes + leader.facts.index_bytes
+        first = {"smallest-first": size, "largest-first": -size}.get(order, listed[id(leader)])
+        by_name = (leader.name, step is not leader, step.name)
+        return group, first if group == 0 or order == "as-listed" else 0, *by_name, listed[id(step)]
+
+    return tuple(sorted(steps, key=place))
+
+
+def _estimate(
+    method: Method, table: Table, size: int, defaults: Defaults, calibration: Calibration | None, *, binlog: bool
+) -> Estimate:
+    if method is Method.SHADOW_COPY:
+        # Rows are logged as rows: about the clustered index once more. The log is given up at its limit.
+        logged = table.data_bytes if binlog else 0
+        peak = size + logged + defaults.log_max_bytes
+        return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=peak, binlog_bytes=logged), size, calibration)
+    if method is Method.DIRECT_ALTER:
+        return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=size), size, calibration)
+    return Estimate()
+
+
+def _timed(estimate: Estimate, size: int, calibration: Calibration | None) -> Estimate:
+    if calibration is None:
+        return estimate
+    return estimate.model_copy(
+        update={
+            "seconds_low": round(size / calibration.fastest_bytes_per_second, 1),
+            "seconds_high": round(size / calibration.slowest_bytes_per_second, 1),
+            "calibration": calibration.basis,
+        }
+    )
+
+
+def _totals(steps: Collection[Step], defaults: Defaults, calibration: Calibration | None) -> Totals:
+    """Sums, and the peak of extra disk: what earlier steps keep (retained tables, binlog) plus the step's own."""
+    acting = [s for s in steps if s.changes_something]
+    kept = peak = 0
+    for step in acting:
+        peak = max(peak, kept + step.estimate.extra_disk_peak_bytes)
+        if step.method is Method.SHADOW_COPY:
+            kept += step.estimate.bytes_written + step.estimate.binlog_bytes
+    low = [s.estimate.seconds_low for s in acting if s.estimate.seconds_low is not None]
+    high = [s.estimate.seconds_high for s in acting if s.estimate.seconds_high is not None]
+    return Totals(
+        tables=sum(s.kind == "table" for s in steps),
+        tablespaces=sum(s.kind == "tablespace" for s in steps),
+        by_method=dict(sorted(Counter(str(s.method) for s in steps).items())),
+        bytes_to_do=sum(_bytes(s) for s in acting),
+        bytes_refused=sum(_bytes(s) for s in steps if s.method is Method.REFUSE),
+        estimate=Estimate(
+            bytes_written=sum(s.estimate.bytes_written for s in acting),
+            extra_disk_peak_bytes=peak,
+            binlog_bytes=sum(s.estimate.binlog_bytes for s in acting),
+            seconds_low=round(sum(low), 1) if calibration else None,
+            seconds_high=round(sum(high), 1) if calibration else None,
+            calibration=calibration.basis if calibration else UNCALIBRATED,
+        ),
+    )
+
+
+def _bytes(step: Step) -> int:
+    return step.facts.data_bytes + step.facts.index_bytes

@@ -1,0 +1,89 @@
+"""The method for one table, and why, in one sentence.
+
+Pure. The cheapest safe method wins; nothing is chosen that a finding forbids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from migrator.model import Finding, Key, Method, Server, Table, TablespaceKind
+from migrator.planner.checks import CHECKS, SKIPS, TABLESPACE_CHECKS, Around, examine, real_bytes
+from migrator.planner.keys import key_text, usable_key
+from migrator.planner.plan import Policy
+from migrator.planner.units import about
+
+DIRECT_ALTER_IN_SPITE_OF: Final[frozenset[str]] = frozenset()
+"""Codes of findings that block a copy, but not a direct-alter of a small table.
+
+None: what a copy cannot serve is refused at any size, so that the answer does not change as a table
+grows. On MySQL 9.7.4 a direct ALTER under LOCK TABLES keeps foreign keys of both sides, own triggers,
+CHECK names and tables without a key (tests/server/test_planner_facts.py).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is done with a table. `key` is the one to walk it by, where there is one."""
+
+    method: Method
+    why: str
+    findings: tuple[Finding, ...]
+    key: Key | None
+    tablespace: str = ""
+    """For the method tablespace: the one whose step encrypts this table."""
+
+
+def choose(table: Table, server: Server, policy: Policy, around: Around | None = None) -> Choice:
+    """The method for a table. Without `around`, nothing is known of other names, tablespaces' sizes and states."""
+    around = around or Around(server=server)
+    key = usable_key(table)
+    for skip in SKIPS:
+        reason = skip(table, around)
+        if reason is not None:
+            return Choice(Method.SKIP, f"{reason.message}.", (reason,), key)
+    if table.tablespace_kind in {TablespaceKind.GENERAL, TablespaceKind.MYSQL}:
+        return _with_its_tablespace(table, policy, around, key)
+    findings = examine(table, around, CHECKS)
+    blocking = [f for f in findings if f.blocks]
+    size = real_bytes(table, around)
+    direct = policy.allow_direct and size < policy.direct_below_bytes and _has_own_file(table)
+    if blocking and not (direct and {f.code for f in blocking} <= DIRECT_ALTER_IN_SPITE_OF):
+        return Choice(Method.REFUSE, _refusal(blocking), findings, key)
+    if direct:
+        why = f"{about(size)}, less than {about(policy.direct_below_bytes)}: one ALTER, writes to it wait for a moment."
+        return Choice(Method.DIRECT_ALTER, why, findings, key)
+    by = key_text(key) if key else "no key"
+    return Choice(Method.SHADOW_COPY, f"{about(size)}, walked by {by}: copied while it is used.", findings, key)
+
+
+def _has_own_file(table: Table) -> bool:
+    # ALTER ... ENCRYPTION='Y' of a table in ibdata1 is refused with 3825; a copy leaves ibdata1.
+    return bool(table.segments) and all(s.kind is TablespaceKind.FILE_PER_TABLE for s in table.segments)
+
+
+def _with_its_tablespace(table: Table, policy: Policy, around: Around, key: Key | None) -> Choice:
+    name = table.segments[0].tablespace
+    findings = examine(table, around, TABLESPACE_CHECKS)
+    blocking = [f for f in findings if f.blocks]
+    if blocking:
+        return Choice(Method.REFUSE, _refusal(blocking), findings, key)
+    of_mysql = table.tablespace_kind is TablespaceKind.MYSQL
+    if not (policy.mysql_tablespace if of_mysql else policy.tablespaces):
+        option = "mysql_tablespace" if of_mysql else "tablespaces"
+        left = Finding(
+            code="left-by-policy",
+            message=f"lies in tablespace {name}, which the policy leaves as it is",
+            remedy=f"set {option}: true in the policy and plan again",
+            blocks=True,
+            subject=str(table.name),
+        )
+        return Choice(Method.REFUSE, f"{left.message}.", (*findings, left), key)
+    why = f"lies in tablespace {name}, whose step encrypts all its tables in place."
+    return Choice(Method.TABLESPACE, why, findings, key, tablespace=name)
+
+
+def _refusal(blocking: list[Finding]) -> str:
+    more = len(blocking) - 1
+    return blocking[0].message + (f" (and {more} more {'reason' if more == 1 else 'reasons'})" if more else "") + "."
