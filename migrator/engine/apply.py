@@ -193,7 +193,8 @@ def findings_of(
         journal_schema=journal.schema,
     )
     disk = extra_disk(plan)
-    unread = unreadable(inventory.server, inventory.tables)
+    acting = {step.name for step in plan.steps if step.changes_something}
+    unread = [f for f in unreadable(inventory.server, inventory.tables) if not f.blocks or f.subject in acting]
     return drifted, (*((disk,) if disk else ()), *unread, *gated)
 
 
@@ -266,7 +267,7 @@ def _table(run: Run, step: Step, listen: Listener) -> bool:
             work = _begin(run, step, name, listen)
             if work is None:
                 return False
-            _by_method(step, work)
+            _by_method(work)
             return True
         except SqlError as error:
             if not error.link_lost:
@@ -275,9 +276,10 @@ def _table(run: Run, step: Step, listen: Listener) -> bool:
     raise Failed(f"the connection was lost {LINKS} times while {name} was worked on", remedy="apply again to go on")
 
 
-def _by_method(step: Step, work: Work) -> None:
+def _by_method(work: Work) -> None:
+    """By the journal's method: what an earlier run has begun is finished as it was begun."""
     try:
-        if step.method is Method.DIRECT_ALTER:
+        if work.step().method == Method.DIRECT_ALTER:
             alter(work)
             work.journal.close_step(work.session, work.step_id, "done")
         else:
@@ -294,11 +296,19 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | No
     """The work on a table: gone on with where the journal has it open, else begun; None if it is done."""
     found = read_tables(run.session, [name])
     open_step = run.journal.open_step(run.session, name)
-    if open_step is not None and open_step.state == "swapped":
-        return None
     if not found:
         raise SourceChanged(f"{name} is gone", remedy="plan again if it was dropped on purpose")
     table = found[0]
+    if open_step is not None and open_step.state == "swapped":
+        if table.encrypted:
+            return None
+        raise SourceChanged(
+            f"{name} was encrypted by an earlier run and lies in clear again; its old table is still retained",
+            remedy=f"look at {retained_of(name)}; then: migrator cleanup --now, and apply again",
+        )
+    if open_step is not None and open_step.method == Method.DIRECT_ALTER != step.method:
+        run.journal.close_step(run.session, open_step.id, "void", "begun anew by another method")
+        open_step = None
     if table.encrypted and (open_step is None or open_step.method == Method.DIRECT_ALTER):
         if open_step is not None:
             run.journal.close_step(run.session, open_step.id, "done")

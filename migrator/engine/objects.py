@@ -32,14 +32,22 @@ def table_proof(session: Session, table: TableName) -> str | None:
     """
     path = f"{table.schema}/{table.name}"
     # '$' follows '#': all names that begin with path#p#, by the index on the name.
-    spaces = session.rows(
-        "SELECT SPACE FROM information_schema.INNODB_TABLESPACES_BRIEF WHERE NAME = %s OR (NAME >= %s AND NAME < %s)",
+    rows = session.rows(
+        "SELECT SPACE, NAME, PATH FROM information_schema.INNODB_TABLESPACES_BRIEF"
+        " WHERE NAME = %s OR (NAME >= %s AND NAME < %s)",
         (path, f"{path}#p#", f"{path}#p$"),
     )
+    spaces = sorted(int(space) for space, name, file in rows if name == path or _is_partition(table, str(file)))
     if spaces:
-        return "spaces " + ",".join(str(i) for i in sorted(int(space) for (space,) in spaces))
+        return "spaces " + ",".join(map(str, spaces))
     found = read_tables(session, [table])
     return "tables " + ",".join(str(i) for i in sorted(s.table_id for s in found[0].segments)) if found else None
+
+
+def _is_partition(table: TableName, file: str) -> bool:
+    """True if the file holds a partition of the table, and not a table that is called `t#p#x`: there, # is @0023."""
+    before, separator, _ = file.rpartition("/")[2].partition("#p#")
+    return bool(separator) and before.count("@0023") == table.name.count("#")
 
 
 def trigger_proofs(session: Session, table: TableName) -> dict[str, str]:
