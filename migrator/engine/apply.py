@@ -17,6 +17,7 @@ from migrator.engine.members import confirmed_members
 from migrator.engine.migrate import migrate
 from migrator.engine.objects import table_proof
 from migrator.engine.sessions import Sessions
+from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, tell_event, work_on
 from migrator.errors import (
     Failed,
@@ -228,7 +229,7 @@ def _all_steps(run: Run) -> list[StepOutcome]:
 
 
 def _one_step(run: Run, step: Step) -> StepOutcome:
-    if not step.changes_something:
+    if not step.changes_something and not _swapped_but_not_finished(run, step):
         refused = step.method is Method.REFUSE
         return _outcome(step, "refused" if refused else "skipped", message=step.why, in_clear=refused)
     listen = Seen(step, run.listen)
@@ -256,6 +257,22 @@ def _one_step(run: Run, step: Step) -> StepOutcome:
     )
     run.listen(StepEnded(step.name, outcome.outcome, seconds, outcome.message, outcome.remedy))
     return outcome
+
+
+def _swapped_but_not_finished(run: Run, step: Step) -> bool:
+    """True if an earlier run swapped this table and was ended before it could take its triggers and log away.
+
+    A plan that was made since then finds an encrypted table and nothing to do.
+    """
+    if step.table is None or step.method is not Method.SKIP:
+        return False
+    noted = run.journal.open_step(run.session, step.table)
+    return (
+        noted is not None
+        and noted.state == "open"
+        and noted.shadow_ids != ""
+        and noted.shadow_ids == table_proof(run.session, step.table)
+    )
 
 
 def _table(run: Run, step: Step, listen: Listener) -> bool:
@@ -287,9 +304,25 @@ def _by_method(work: Work) -> None:
     except (SourceChanged, Mismatch) as error:
         give_up(work, "void", error.message)
         raise
+    except SqlError as error:
+        if not error.link_lost:
+            _if_the_source_changed(work)
+        raise
     except LogOverflow as error:
         give_up(work, "given-up", error.message)
         raise
+
+
+def _if_the_source_changed(work: Work) -> None:
+    """After an error of the server: if the reason is that the source or our tables changed, say that and give up."""
+    triggers = {"log": "log", "copy": "log", "mirror": "mirror", "verify": "mirror"}.get(work.step().phase)
+    if triggers is None:
+        return
+    try:
+        check_source(work, triggers=triggers)
+    except SourceChanged as changed:
+        give_up(work, "void", changed.message)
+        raise changed from None
 
 
 def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | None:
@@ -297,7 +330,10 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | No
     found = read_tables(run.session, [name])
     open_step = run.journal.open_step(run.session, name)
     if not found:
-        raise SourceChanged(f"{name} is gone", remedy="plan again if it was dropped on purpose")
+        gone = SourceChanged(f"{name} is gone", remedy="plan again if it was dropped on purpose")
+        if open_step is not None and open_step.state == "open":
+            give_up(_work(run, step, Table(name, "InnoDB", 0, 0, 0), open_step.id, listen), "void", gone.message)
+        raise gone
     table = found[0]
     if open_step is not None and open_step.state == "swapped":
         if table.encrypted:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from migrator.engine.journal import Owned
 from migrator.engine.moment import locked
-from migrator.engine.objects import drop_if_ours, name_taken, trigger_proofs
+from migrator.engine.objects import drop_if_ours, is_our_trigger, name_taken, trigger_proofs
 from migrator.engine.work import Work
 from migrator.model import TableName
 from migrator.sql.swap import lock_write
@@ -32,7 +32,7 @@ def take_down(work: Work) -> None:
         if one.kind == "trigger":
             work.journal.gone(work.session, "trigger", one.name)
     for one in owned:
-        if one.kind in {"shadow", "log", "twin"}:
+        if one.kind in {"shadow", "log", "twin", "staging"}:
             drop_if_ours(work.session, work.journal, work.step_id, one.kind, one.name, work)
 
 
@@ -48,7 +48,7 @@ def _by_table(work: Work, owned: list[Owned]) -> dict[TableName, list[TableName]
         if row is None:
             continue
         table = TableName(str(row[0]), str(row[1]))
-        if one.state == "made" and trigger_proofs(work.session, table).get(one.name.name) != one.proof:
+        if not is_our_trigger(one, trigger_proofs(work.session, table)[one.name.name]):
             raise name_taken(one.name)
         found.setdefault(table, []).append(one.name)
     return found

@@ -11,8 +11,9 @@ from migrator.db import Session
 from migrator.engine.clean import give_up, take_down
 from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of
-from migrator.engine.objects import drop_if_ours
+from migrator.engine.objects import drop_if_ours, table_proof
 from migrator.engine.sessions import Sessions
+from migrator.engine.swap import finish
 from migrator.engine.work import Work, limits_of, tell_event, work_on
 from migrator.errors import UsageError
 from migrator.events import Listener
@@ -26,6 +27,7 @@ _KINDS: Final[dict[str, _Kind]] = {
     "trigger": "trigger",
     "shadow": "shadow",
     "twin": "shadow",
+    "staging": "shadow",
     "log": "log",
     "retained": "retained",
 }
@@ -150,6 +152,8 @@ def _do(here: _Here, one: Cleaned) -> Cleaned:
     if owned.kind == "retained":
         drop_if_ours(here.session, here.journal, step.id, "retained", owned.name, work)
         here.journal.close_step(here.session, step.id, "done")
+    elif step.state == "open" and step.shadow_ids and step.shadow_ids == table_proof(here.session, step.table):
+        finish(work)  # the swap was done: what is left is not to be abandoned but to be finished
     elif step.state == "open":
         give_up(work, "abandoned", "abandoned by a person")
     else:

@@ -433,13 +433,13 @@ class Journal:
         )
         return [Owned(int(r[0]), r[1], TableName(r[2], r[3]), r[4], r[5]) for r in rows]
 
-    def intend(self, session: Session, step_id: int, kind: str, name: TableName) -> None:
-        """Say that a name will be made. The caller has just seen that nobody holds it."""
+    def intend(self, session: Session, step_id: int, kind: str, name: TableName, proof: str = "") -> None:
+        """Say that a name will be made, and by what it can be told. The caller has just seen that nobody holds it."""
         session.run(
-            f"INSERT INTO {self._at}.objects VALUES (%s, %s, %s, %s, 'intended', '', UTC_TIMESTAMP(6))"
-            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = 'intended', proof = '',"
+            f"INSERT INTO {self._at}.objects VALUES (%s, %s, %s, %s, 'intended', %s, UTC_TIMESTAMP(6))"
+            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = 'intended', proof = VALUES(proof),"
             " noted_at = UTC_TIMESTAMP(6)",
-            (step_id, kind, name.schema, name.name),
+            (step_id, kind, name.schema, name.name, proof),
         )
 
     def made(self, session: Session, kind: str, name: TableName, proof: str) -> None:

@@ -28,17 +28,18 @@ def switch_to_mirror(work: Work) -> None:
     the drain goes on. Zero comes before the mirror: a mirror trigger on a row that is not drained yet would
     deadlock the application. After a crash in between, what is missing is made: see `EVENTS`.
     """
-    if _finished_what_was_begun(work):
+    mirrored = intend_triggers(work, "mirror")
+    if len(mirrored) == len(EVENTS):
+        _drop_log_triggers(work)
         return
     check_source(work, triggers="log")
-    intend_triggers(work, "mirror")
+    logs = set(trigger_names(work.table.name, "log").values())
     for _ in range(TRIES):
         catch_up(work)
-        there = trigger_proofs(work.session, work.table.name)
         with locked(
             work, "switch", [work.table.name, work.shadow, work.log], lock_for_switch(work.table, work.shadow, work.log)
         ) as session:
-            done = _switch(work, session, set(there))
+            done = _switch(work, session, mirrored | logs)
         if done:
             note_triggers(work, "mirror")
             forget_triggers(work, "log")
@@ -50,14 +51,9 @@ def switch_to_mirror(work: Work) -> None:
     )
 
 
-def _finished_what_was_begun(work: Work) -> bool:
-    """True if all mirror triggers are there: a run before this one had drained all before it made them.
-
-    Log triggers that it did not come to drop are dropped.
-    """
+def _drop_log_triggers(work: Work) -> None:
+    """All mirror triggers are there: an earlier run had drained all before it made them. What it left to do."""
     there = trigger_proofs(work.session, work.table.name)
-    if not all(name in there for name in trigger_names(work.table.name, "mirror").values()):
-        return False
     logs = [name for name in trigger_names(work.table.name, "log").values() if name in there]
     if logs:
         with locked(work, "switch, rest", [work.table.name], lock_write(work.table.name)) as session:
@@ -65,7 +61,6 @@ def _finished_what_was_begun(work: Work) -> bool:
                 work.ddl(drop_trigger(work.table.name.schema, name), session)
     note_triggers(work, "mirror")
     forget_triggers(work, "log")
-    return True
 
 
 def _switch(work: Work, session: Session, there: set[str]) -> bool:

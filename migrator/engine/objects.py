@@ -1,14 +1,13 @@
 """What we make beside a table: made with proof, recognised by proof, dropped only with proof.
 
-Before a name is made the journal says that it will be, after it is made what identifies it. A CREATE fails
-if somebody holds the name, so an intended name that exists and is empty of rows was made by us and not noted
-in time. Everything else that bears such a name is somebody else's: `OwnerUnknown`, a person must look.
+The journal knows what identifies a table before it gets its place, and what a trigger will be before it is
+made. Everything else that bears such a name is somebody else's: `OwnerUnknown`, a person must look.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from migrator.db import Session, SqlError
 from migrator.engine.journal import Journal, Owned
@@ -18,10 +17,10 @@ from migrator.inventory import read_tables
 from migrator.model import TableName
 from migrator.sql.names import qualified, trigger_name
 from migrator.sql.statement import Sql
-from migrator.sql.triggers import EVENTS
+from migrator.sql.table import move
+from migrator.sql.triggers import EVENTS, log_trigger, mirror_trigger
 
 _TABLE_EXISTS = 1050
-_TRIGGER_EXISTS = 1359
 
 
 def table_proof(session: Session, table: TableName) -> str | None:
@@ -58,32 +57,39 @@ def trigger_proofs(session: Session, table: TableName) -> dict[str, str]:
         (table.schema, table.name),
     )
     return {
-        str(name): f"{created}|{definer}|{hashlib.sha256(str(body).encode()).hexdigest()[:32]}|{mode}"
-        for name, created, definer, body, mode in rows
+        str(name): f"{created}|{definer}|{body_hash(str(body))}|{mode}" for name, created, definer, body, mode in rows
     }
 
 
-def make_table(work: Work, kind: str, name: TableName, statements: Sequence[Sql]) -> str:
-    """Make a table of ours by the given statements; gives its proof. Safe to repeat after a crash: begins anew.
+def make_table(work: Work, kind: str, name: TableName, statements: Callable[[TableName], Sequence[Sql]]) -> str:
+    """Make a table of ours; gives its proof. Safe to repeat after a crash: begins anew.
 
-    Raises `OwnerUnknown` if the name is taken.
+    It is built in the journal's schema, where every name is ours, noted with its proof, and only then moved
+    to its place by RENAME, which keeps the proof and fails if the name is taken: then `OwnerUnknown`.
     """
-    drop_if_ours(work.session, work.journal, work.step_id, kind, name, work)
-    if table_proof(work.session, name) is not None:
+    session, journal = work.session, work.journal
+    drop_if_ours(session, journal, work.step_id, kind, name, work)
+    if table_proof(session, name) is not None:
         raise name_taken(name)
-    work.journal.intend(work.session, work.step_id, kind, name)
+    staging = TableName(journal.schema, f"step_{work.step_id}_{kind}")
+    drop_if_ours(session, journal, work.step_id, "staging", staging, work)
+    journal.intend(session, work.step_id, "staging", staging)
+    for statement in statements(staging):
+        work.ddl(statement, on=staging)
+    proof = table_proof(session, staging)
+    if proof is None:
+        raise name_taken(staging)
+    journal.made(session, "staging", staging, proof)
+    journal.intend(session, work.step_id, kind, name)
+    journal.made(session, kind, name, proof)
     try:
-        for statement in statements:
-            work.ddl(statement, on=name)
+        work.ddl(move(staging, name), on=staging)
     except SqlError as error:
         if error.number == _TABLE_EXISTS:
-            work.journal.gone(work.session, kind, name)
+            journal.gone(session, kind, name)
             raise name_taken(name) from None
         raise
-    proof = table_proof(work.session, name)
-    if proof is None:
-        raise name_taken(name)
-    work.journal.made(work.session, kind, name, proof)
+    journal.gone(session, "staging", staging)
     return proof
 
 
@@ -104,7 +110,8 @@ def drop_if_ours(
         return False
     there = table_proof(session, name)
     if there is not None:
-        if not _is_ours(session, owned, there):
+        # What is only intended was made, if at all, where every name is ours.
+        if there != owned.proof and not (owned.state == "intended" and name.schema == journal.schema):
             raise name_taken(name)
         statement = Sql(f"DROP TABLE {qualified(name)}")
         if work is not None:
@@ -115,13 +122,6 @@ def drop_if_ours(
     return there is not None
 
 
-def _is_ours(session: Session, owned: Owned, there: str) -> bool:
-    if owned.state == "made":
-        return owned.proof == there
-    # Intended, and not noted as made: ours if it is still as empty as we make it.
-    return session.row(f"SELECT 1 FROM {qualified(owned.name)} LIMIT 1") is None
-
-
 # -- triggers ---------------------------------------------------------------------------------------
 
 
@@ -130,23 +130,53 @@ def trigger_names(table: TableName, purpose: str) -> dict[str, str]:
     return {event: trigger_name(table, purpose, event) for event in EVENTS}
 
 
-def intend_triggers(work: Work, purpose: str) -> None:
-    """Say in the journal that these triggers will be made; raises `OwnerUnknown` if a name is taken."""
-    mine = {
-        o.name.name
-        for o in work.journal.owned(work.session)
-        if o.kind == "trigger" and o.name.schema == work.table.name.schema
-    }
-    for name in trigger_names(work.table.name, purpose).values():
-        full = TableName(work.table.name.schema, name)
-        if name not in mine:
-            taken = work.session.row(
-                "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s",
-                (full.schema, name),
-            )
-            if taken is not None:
-                raise name_taken(full)
-            work.journal.intend(work.session, work.step_id, "trigger", full)
+def intend_triggers(work: Work, purpose: str) -> set[str]:
+    """Say in the journal that these triggers will be made; gives the names of those that are there already.
+
+    One that is there is ours only if it is on this table and has our account and our very text (or, once it
+    is noted as made, the time of its creation, too); else `OwnerUnknown`.
+    """
+    schema = work.table.name.schema
+    account = str(work.session.value("SELECT CURRENT_USER()"))
+    owned = {o.name: o for o in work.journal.owned(work.session) if o.kind == "trigger"}
+    there = trigger_proofs(work.session, work.table.name)
+    for event, name in trigger_names(work.table.name, purpose).items():
+        full, expected = TableName(schema, name), f"{account}|{body_hash(trigger_body(work, purpose, event))}"
+        mine = owned.get(full)
+        if name in there and (mine is None or not is_our_trigger(mine, there[name])):
+            raise name_taken(full)
+        if name not in there and _trigger_elsewhere(work.session, full):
+            raise name_taken(full)
+        if name not in there:
+            work.journal.intend(work.session, work.step_id, "trigger", full, expected)
+    return {name for name in trigger_names(work.table.name, purpose).values() if name in there}
+
+
+def trigger_body(work: Work, purpose: str, event: str) -> str:
+    """What the server will show as ACTION_STATEMENT."""
+    if purpose == "log":
+        statement = log_trigger(work.table.name, work.log, work.key_columns, event)
+    else:
+        statement = mirror_trigger(work.table, work.shadow, work.key_columns, event)
+    return statement.shown.partition(" FOR EACH ROW ")[2]
+
+
+def body_hash(body: str) -> str:
+    """Identifies a trigger's text."""
+    return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def is_our_trigger(owned: Owned, there: str) -> bool:
+    """True if a trigger's proof is the one in the journal: all of it once made, account and text while intended."""
+    return there == owned.proof if owned.state == "made" else "|".join(there.split("|")[1:3]) == owned.proof
+
+
+def _trigger_elsewhere(session: Session, name: TableName) -> bool:
+    row = session.row(
+        "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s",
+        (name.schema, name.name),
+    )
+    return row is not None
 
 
 def note_triggers(work: Work, purpose: str) -> None:

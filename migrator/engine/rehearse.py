@@ -160,7 +160,7 @@ def _try(here: _Here, step: Step, table: Table) -> Rehearsal:
     )
     work = _work(here, step, replace(table, name=twin, histograms=()), step_id)
     try:
-        make_table(work, "twin", twin, [create_shadow(table.name, twin)])
+        make_table(work, "twin", twin, lambda name: [create_shadow(table.name, name)])
         return _play(here, step, work, twin)
     except Stopped:
         raise

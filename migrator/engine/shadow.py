@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from migrator.engine.moment import locked
-from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names, trigger_proofs
+from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names
 from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.inventory import read_tables
+from migrator.model import TableName
 from migrator.sql.copy import drain_forget
 from migrator.sql.keys import log_columns
 from migrator.sql.names import qualified
+from migrator.sql.statement import Sql
 from migrator.sql.swap import lock_write
 from migrator.sql.table import column_list, create_log, create_shadow, deferred_indexes, encrypt_shadow, stored_columns
 from migrator.sql.triggers import EVENTS, log_trigger
@@ -18,17 +20,19 @@ from migrator.sql.triggers import EVENTS, log_trigger
 def build(work: Work) -> None:
     """Make the shadow and the log, empty. Holds a shared metadata lock on the source for milliseconds."""
     table = work.table
-    statements = (
-        create_shadow(table.name, work.shadow),
-        encrypt_shadow(work.shadow, kind=table.tablespace_kind, drop_indexes=deferred_indexes(table, work.key.name)),
-    )
-    proof = make_table(work, "shadow", work.shadow, statements)
+    waiting = deferred_indexes(table, work.key.name)
+
+    def shadow(name: TableName) -> tuple[Sql, ...]:
+        encrypted = encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=waiting)
+        return create_shadow(table.name, name), encrypted
+
+    proof = make_table(work, "shadow", work.shadow, shadow)
     work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
     if not read_tables(work.session, [work.shadow])[0].encrypted:
         raise Failed(
             f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
         )
-    make_table(work, "log", work.log, [create_log(work.log, work.key_columns)])
+    make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns)])
     _prove_rights(work)
 
 
@@ -57,8 +61,7 @@ def start_logging(work: Work) -> None:
 
     LOCK TABLES has waited out every transaction that used the table before, so none is missed.
     """
-    intend_triggers(work, "log")
-    there = trigger_proofs(work.session, work.table.name)
+    there = intend_triggers(work, "log")
     names = trigger_names(work.table.name, "log")
     with locked(work, "log triggers", [work.table.name], lock_write(work.table.name)) as session:
         for event in EVENTS:

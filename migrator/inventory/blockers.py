@@ -48,7 +48,7 @@ def read_blockers(
     """Backup locks, a running clone, prepared XA, idle and long transactions, metadata locks on `tables`.
 
     `ours` are sessions that do not count, besides this one, which must not be under LOCK TABLES. Takes no
-    lock; eight statements, and a second session for 0.1 s (`read_transactions`). Wants PROCESS,
+    lock; nine statements, and a second session for 0.1 s (`read_transactions`). Wants PROCESS,
     XA_RECOVER_ADMIN and SELECT on performance_schema. Raises `SqlError` if the link is lost.
     """
     mine = {session.id, *ours}

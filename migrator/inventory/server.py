@@ -43,7 +43,7 @@ _NDB: Final = "SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'ndbclust
 
 
 def read_server(session: Session) -> Server:
-    """Read the server's facts with about 30 statements. Changes nothing, locks nothing, waits for nobody.
+    """Read the server's facts with about 25 statements. Changes nothing, locks nothing, waits for nobody.
 
     What our account may not read is said as such and is never taken for good: a keyring of kind
     'unknown', a member or a blocker of kind 'unknown', a filter that is 'not readable'. Raises `Refused`

@@ -76,14 +76,21 @@ def _read_source(session: Session, words: Statements) -> tuple[bool, str]:
         ]
         if sources:
             return True, "follows " + ", ".join(sources)
-    # The number and order of these columns depend on the version; the first four do not.
     status = ask(session, words.replica_status)
     if status is not None:
-        sources = [f"{row[1]}:{row[3]}" for row in status if not _GROUP_CHANNELS & set(map(str, row))]
+        sources = sources_from(status)
         return bool(sources), "follows " + ", ".join(sources) if sources else ""
     if configured is not None:
         return False, ""
     return True, f"{NOT_READABLE} whether it is one: REPLICATION CLIENT is missing"
+
+
+def sources_from(status: Iterable[Row]) -> list[str]:
+    """Whom the rows of SHOW REPLICA STATUS name as sources. Pure.
+
+    The number and order of its columns depend on the version, but for the first four.
+    """
+    return [f"{row[1]}:{row[3]}" for row in status if not _GROUP_CHANNELS & set(map(str, row))]
 
 
 # -- who follows us? ----------------------------------------------------------------------------------

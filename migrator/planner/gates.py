@@ -110,8 +110,6 @@ def _keyring(asked: _Asked) -> Iterator[Finding]:
     elif keyring.read_only and not keyring.has_master_key:
         message = f"the keyring {keyring.name} is read-only and has no master key yet"
         yield _blocks("keyring-read-only", message, "make it writable for the first encrypted table")
-    elif not keyring.usable:
-        yield _blocks("keyring-unusable", f"the keyring {keyring.name} is not usable", "see the error log")
 
 
 def _keyring_backup(asked: _Asked) -> Iterator[Finding]:

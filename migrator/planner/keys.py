@@ -67,6 +67,13 @@ def key_obstacle(table: Table, key: Key) -> str:
             return f"allows NULL in {column.name}"
         if column.generated == "VIRTUAL":
             return f"is over the VIRTUAL column {column.name}"
+        if column.data_type == "timestamp":
+            return (
+                f"is over {column.name}: a trigger compares TIMESTAMP in the application's time zone, where an hour"
+                " that comes twice makes two values one"
+            )
+        if column.data_type == "enum" and "''" in column.type[4:].strip("()").split(","):
+            return f"is over {column.name}, whose member '' cannot be told from an invalid value"
         if column.data_type not in KEY_TYPES:
             return f"is over {column.name}, and a place in {column.data_type} cannot be said exactly"
     return ""

@@ -56,8 +56,9 @@ TABLES: Final[dict[str, str]] = {
 
 
 def create_schema(schema: str) -> Sql:
-    """The journal's schema; everything born in it is encrypted."""
-    return Sql(f"CREATE SCHEMA {quote(schema)} DEFAULT CHARACTER SET utf8mb4 DEFAULT ENCRYPTION = 'Y'")
+    """The journal's schema. Its tables are encrypted each by itself: shadows begin here, and CREATE TABLE ... LIKE
+    of a table in a plain shared tablespace is refused (3825) where the schema's default is Y."""
+    return Sql(f"CREATE SCHEMA {quote(schema)} DEFAULT CHARACTER SET utf8mb4 DEFAULT ENCRYPTION = 'N'")
 
 
 def create_tables(schema: str) -> tuple[Sql, ...]:

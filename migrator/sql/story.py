@@ -21,6 +21,7 @@ from migrator.sql.table import (
     deferred_indexes,
     drop_table,
     encrypt_shadow,
+    move,
     parse_definition,
     set_auto_increment,
 )
@@ -48,19 +49,27 @@ def _said(phase: str, statement: Sql | str, locks: str = "", longest: str = "") 
 
 
 def shadow_copy(
-    table: Table, key: Key, create_table: str, *, deadline: str = "the retention's end"
+    table: Table,
+    key: Key,
+    create_table: str,
+    *,
+    journal_schema: str = "migrator",
+    deadline: str = "the retention's end",
 ) -> tuple[Said, ...]:
     """What `apply` runs to encrypt a table by shadow-copy."""
     shadow, retained, log, name = shadow_of(table.name), retained_of(table.name), log_of(table.name), table.name
+    staging, staged_log = TableName(journal_schema, "step_<n>_shadow"), TableName(journal_schema, "step_<n>_log")
     columns = key_columns(key, table.columns)
     waiting = deferred_indexes(table, key.name)
     indexes = parse_definition(create_table).indexes if create_table else {}
     held = _MOMENT.format(table=name)
     a_range, entries = Sql("<a range of the key>"), [0]
     said = [
-        _said("build", create_shadow(name, shadow), f"shared metadata lock on {name}", "milliseconds"),
-        _said("build", encrypt_shadow(shadow, kind=table.tablespace_kind, drop_indexes=waiting)),
-        _said("build", create_log(log, columns)),
+        _said("build", create_shadow(name, staging), f"shared metadata lock on {name}", "milliseconds"),
+        _said("build", encrypt_shadow(staging, kind=table.tablespace_kind, drop_indexes=waiting)),
+        _said("build", move(staging, shadow)),
+        _said("build", create_log(staged_log, columns)),
+        _said("build", move(staged_log, log)),
         _said("log", lock_write(name), held, _SHORT),
         *(_said("log", log_trigger(name, log, columns, event), held, "within the same moment") for event in EVENTS),
         _said("log", "UNLOCK TABLES"),
