@@ -45,7 +45,7 @@ def _prove_rights(work: Work) -> None:
     columns = column_list(stored_columns(work.table))
     names = column_list([part.column for part in work.key_columns])
     source = qualified(work.table.name)
-    first = work.key_columns[0].column
+    first = stored_columns(work.table)[0]
     for text in (
         f"INSERT INTO {log} ({key}) SELECT {names} FROM {source} LIMIT 0",
         f"INSERT INTO {shadow} ({columns}) SELECT {columns} FROM {source} LIMIT 0",
