@@ -103,7 +103,7 @@ DirectBelow = Annotated[
     typer.Option(
         "--direct-below",
         metavar="SIZE",
-        help="Alter tables smaller than this directly: writes to them wait meanwhile. Default: 8 MiB.",
+        help="Alter tables smaller than this directly: nobody uses them meanwhile. Default: 0, all are copied.",
         parser=_unit(bytes_of),
     ),
 ]

@@ -212,7 +212,7 @@ def _method_fits(step: Step, now: Table, plan: Plan, around: Around) -> list[Fin
         return []
     if step.method is Method.DIRECT_ALTER and choice.method is Method.SHADOW_COPY:
         limit = plan.policy.direct_below_bytes
-        if plan.policy.allow_direct and size < 2 * limit:
+        if size < 2 * limit:
             return []
         reason = f"it has {about(size)} now, and direct-alter is for less than {about(limit)}"
     else:

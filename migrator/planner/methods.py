@@ -48,11 +48,11 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
     findings = examine(table, around, CHECKS)
     blocking = [f for f in findings if f.blocks]
     size = real_bytes(table, around)
-    direct = policy.allow_direct and size < policy.direct_below_bytes and _has_own_file(table)
+    direct = size < policy.direct_below_bytes and _has_own_file(table)
     if blocking and not (direct and {f.code for f in blocking} <= DIRECT_ALTER_IN_SPITE_OF):
         return Choice(Method.REFUSE, _refusal(blocking), findings, key)
     if direct:
-        why = f"{about(size)}, less than {about(policy.direct_below_bytes)}: one ALTER, writes to it wait for a moment."
+        why = f"{about(size)}, less than {about(policy.direct_below_bytes)}: one ALTER, nobody uses it meanwhile."
         return Choice(Method.DIRECT_ALTER, why, findings, key)
     by = key_text(key) if key else "no key"
     return Choice(Method.SHADOW_COPY, f"{about(size)}, walked by {by}: copied while it is used.", findings, key)

@@ -107,10 +107,9 @@ class Scope(_Part):
 class Policy(_Part):
     """Which methods may be chosen."""
 
-    direct_below_bytes: Annotated[ByteCount, Field(ge=0, le=2**30)] = 8 * 2**20
-    """Tables with less data and indexes than this are altered directly: writes to them wait meanwhile."""
-    allow_direct: bool = True
-    """Allow direct-alter at all."""
+    direct_below_bytes: Annotated[ByteCount, Field(ge=0, le=2**30)] = 0
+    """Tables with less data and indexes than this are altered directly: quick, but nobody reads or writes them
+    meanwhile, and transactions with an older snapshot get error 1412 from them afterwards. 0: none; all are copied."""
     tablespaces: bool = True
     """Encrypt general tablespaces in place, all their tables with them."""
     mysql_tablespace: bool = True
