@@ -2,8 +2,9 @@
 
 Keys are compared by the server only: collations, FLOAT, ENUM order and zero dates are its business. So a
 boundary leaves the server as text by `reading`, and goes back as a constant of the column's own type by
-`literal`, which the range optimizer can use on the index (looked at with EXPLAIN for every type: ENUM and
-SET alone are scanned instead of dived into, since the optimizer takes no numeric range on them).
+`literal`, which the range optimizer can use on the index (looked at with EXPLAIN for every type). It takes no
+numeric range on ENUM and SET: a range of an ENUM is said as the list of its members, each a point of the
+index; SET alone is scanned.
 
 A range of a composite key is said as disjoint parts, each one interval of the index, in key order:
 `(1, 5) < (a, b) <= (4, 2)` is `a = 1 AND b > 5`, `a > 1 AND a < 4`, `a = 4 AND b <= 2`. The OR of these
@@ -12,6 +13,7 @@ in one WHERE made other tools scan millions of rows for one boundary (gh-ost 855
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,11 +89,33 @@ def order(key: Sequence[KeyColumn], *, backwards: bool = False, alias: str = "")
     return ", ".join(f"{dot}{quote(p.column.name)} {'DESC' if p.descending != backwards else 'ASC'}" for p in key)
 
 
-def _compare(part: KeyColumn, operator: str, text: str, name: str) -> Sql:
+def _compare(part: KeyColumn, operator: str, text: str, name: str, *, between: bool = False) -> Sql:
+    """`name operator constant` in the direction of the index; `between` if there is a bound on the other side, too."""
     if part.descending:
         operator = operator.translate(str.maketrans("<>", "><"))
+    if part.column.data_type == "enum" and (listed := _listed(part.column, operator, int(text), name, between=between)):
+        return listed
     constant = literal(part.column, text)
     return Sql(f"{name} {operator} {constant.text}", constant.args)
+
+
+def _listed(column: Column, operator: str, index: int, name: str, *, between: bool) -> Sql | None:
+    """A range of an ENUM as its members; None where index 0 (a value that is no member) could be in it."""
+    members = enum_members(column.type)
+    if index == 0 or not members or ("<" in operator and not between):
+        return None
+    if operator == "=":
+        return Sql(f"{name} = %s", (members[index - 1],))
+    first, last = {">": (index, None), ">=": (index - 1, None), "<": (0, index - 1), "<=": (0, index)}[operator]
+    chosen = members[first:last]
+    return Sql(f"{name} IN ({', '.join(['%s'] * len(chosen))})", chosen) if chosen else Sql("FALSE")
+
+
+def enum_members(column_type: str) -> tuple[str, ...]:
+    """The members of `enum('a','b')`; none if one has an escape that we would have to guess."""
+    if "\\" in column_type:
+        return ()
+    return tuple(found.replace("''", "'") for found in re.findall(r"'((?:[^']|'')*)'", column_type))
 
 
 def conjunction(terms: Sequence[Sql]) -> Sql:
@@ -121,8 +145,8 @@ def parts(
     width = len(key)
     columns = _names(key, alias, names)
 
-    def term(i: int, operator: str, bound: Bound) -> Sql:
-        return _compare(key[i], operator, bound[i], columns[i])
+    def term(i: int, operator: str, bound: Bound, *, between: bool = False) -> Sql:
+        return _compare(key[i], operator, bound[i], columns[i], between=between)
 
     def equal(bound: Bound, count: int) -> list[Sql]:
         return [term(i, "=", bound) for i in range(count)]
@@ -135,8 +159,9 @@ def parts(
         stop_at = first if high is not None else -1
         found += [conjunction([*equal(low, i), term(i, ">", low)]) for i in range(width - 1, stop_at, -1)]
     if low is not None and high is not None:
-        last = first == width - 1
-        found.append(conjunction([*equal(low, first), term(first, ">", low), term(first, "<=" if last else "<", high)]))
+        over = term(first, ">", low, between=True)
+        under = term(first, "<=" if first == width - 1 else "<", high, between=True)
+        found.append(conjunction([*equal(low, first), over, under]))
         first += 1
     if high is not None:
         found += [

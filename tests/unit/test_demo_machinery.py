@@ -17,7 +17,7 @@ from tests.demo.latency import Sample, by_second, percentile, summary
 from tests.demo.ledger import Difference, compare, compare_all, digests, expected
 from tests.demo.migration import Migration, refused_in
 from tests.demo.shapes import Account, Column, Row, Shape, quote
-from tests.demo.traffic import Result
+from tests.demo.traffic import ApplicationDied, Result, traffic
 from tests.demo.values import completed, literal, new_value
 from tests.demo.verdict import Step
 
@@ -144,6 +144,13 @@ def test_what_a_rollback_restores_is_a_copy() -> None:
     estate.remove((b"1",))
     estate.respelled.add((b"2",))
     assert before.owned() == {(b"1",): ROWS[0]}
+
+
+def test_an_application_that_dies_is_told_with_its_reason(tmp_path: Path) -> None:
+    """It is never taken for one that saw no error."""
+    (tmp_path / "app.cnf").write_text("[client]\nhost=127.0.0.1\nport=1\nuser=nobody\n")
+    with traffic(tmp_path / "app.cnf", tmp_path) as load, pytest.raises(ApplicationDied, match="2003"):
+        load.mark("run")
 
 
 def test_unique_values_of_two_threads_and_two_runs_differ() -> None:

@@ -180,7 +180,8 @@ def test_the_right_to_encrypt_against_the_default(
         variables={"table_encryption_privilege_check": check, "default_table_encryption": server_default},
     )
     schemas = (Schema("shop", default_encryption=schema_default), Schema("untouched", default_encryption=False))
-    assert ("missing-privilege" in blocking(server, schemas=schemas)) is needed
+    refused = Step(kind="table", schema_name="untouched", table_name="t", method=Method.REFUSE)
+    assert ("missing-privilege" in blocking(server, schemas=schemas, steps=(COPY, refused))) is needed
 
 
 def test_rights_are_asked_on_the_schemas_of_steps_that_do_something() -> None:

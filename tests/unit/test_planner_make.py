@@ -66,6 +66,8 @@ def test_every_table_and_tablespace_is_accounted_for() -> None:
         "archive": Method.TABLESPACE,
         "mysql": Method.TABLESPACE,
     }
+    assert plan.totals.bytes_to_do == 2 * 100 * MIB + 32768 + (50 + 25) * MIB
+    assert plan.totals.bytes_refused == 100 * MIB
     assert plan.totals.tables == 7
     assert plan.totals.tablespaces == 2
     assert plan.totals.by_method == {"direct-alter": 1, "refuse": 1, "shadow-copy": 2, "skip": 1, "tablespace": 4}
@@ -103,8 +105,11 @@ def test_the_facts_that_a_reviewer_sees() -> None:
 
 def test_tables_follow_their_tablespace() -> None:
     """The step of a tablespace comes first, then its tables, by name."""
-    names = [s.name for s in everything().steps]
+    plan = everything()
+    names = [s.name for s in plan.steps]
     at = names.index("archive")
+    assert plan.steps[at].facts.tables == ("shop.also_in_archive", "shop.in_archive")
+    assert plan.steps[at].why.startswith("holds 2 tables")
     assert names[at : at + 3] == ["archive", "shop.also_in_archive", "shop.in_archive"]
 
 
@@ -123,7 +128,7 @@ def test_the_order_of_steps(order: str, expected: list[str]) -> None:
         a_table(named("c"), data_bytes=200 * MIB),
         a_table(named("a"), data_bytes=300 * MIB),
         a_table(named("refused"), keys=()),
-        a_table(named("b"), data_bytes=100 * MIB),
+        a_table(named("b"), data_bytes=190 * MIB, index_bytes=0),
     )
     defaults = Defaults.model_validate({"order": order})
     plan = make_plan(an_inventory(*tables), SMALL_DIRECTLY, {}, defaults=defaults)

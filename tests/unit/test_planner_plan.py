@@ -58,6 +58,9 @@ def test_scope_is_what_fits_all_and_is_not_ignored(table: TableName) -> None:
     """A table must fit databases and tables, and ignoring wins over both."""
     schema = table.schema
     assert Scope(databases=(schema,)).wants(table)
+    assert Scope(databases=("other", schema), tables=("*.other", str(table))).wants(table)
+    assert not Scope(ignore_databases=("other", schema)).wants(table)
+    assert not Scope(ignore_tables=("*.other", str(table))).wants(table)
     assert Scope(databases=(schema,), tables=(str(table),)).wants(table)
     assert not Scope(databases=("other",), tables=(str(table),)).wants(table)
     assert not Scope(databases=(schema,), tables=("*.other",)).wants(table)
@@ -147,6 +150,9 @@ def test_a_step_is_about_one_thing() -> None:
         a_step(kind="tablespace")
     with pytest.raises(ValidationError, match="needs tablespace_name"):
         a_step(method=Method.TABLESPACE)
+    for more in ({"schema_name": "shop"}, {"table_name": "orders"}):
+        with pytest.raises(ValidationError, match="neither schema_name nor table_name"):
+            Step.model_validate({"kind": "tablespace", "tablespace_name": "ts", "method": Method.SKIP} | more)
     with pytest.raises(ValidationError, match="cannot be done by shadow-copy"):
         Step(kind="tablespace", tablespace_name="ts", method=Method.SHADOW_COPY)
 
