@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session, SqlError
-from migrator.engine.apply import findings_of
+from migrator.engine.allowed import findings_of
 from migrator.engine.clean import give_up
 from migrator.engine.direct import alter
 from migrator.engine.journal import Journal

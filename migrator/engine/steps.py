@@ -1,0 +1,317 @@
+"""One step of a plan: begun or gone on with, by its method, and what became of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from migrator.clock import Clock
+from migrator.db import Session, SqlError
+from migrator.engine.clean import give_up
+from migrator.engine.direct import alter, encrypt_space, space_encrypted
+from migrator.engine.journal import Journal
+from migrator.engine.lease import Lease
+from migrator.engine.migrate import migrate
+from migrator.engine.objects import table_proof
+from migrator.engine.sessions import Sessions
+from migrator.engine.watch import check_source
+from migrator.engine.work import Work, limits_of, work_on
+from migrator.errors import (
+    Failed,
+    LeaseLost,
+    LogOverflow,
+    MigratorError,
+    Mismatch,
+    MissingPrivilege,
+    ServerUnreachable,
+    SourceChanged,
+    Stopped,
+)
+from migrator.events import ChunkVerified, Event, Listener, Moment, Retained, StepEnded, StepStarted
+from migrator.inventory import read_tables, show_create
+from migrator.model import Inventory, Method, Table, TableName
+from migrator.planner.keys import usable_key
+from migrator.planner.plan import Plan, Step
+from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
+from migrator.sql.names import retained_of
+
+LINKS: Final = 10
+"""How often the connection may be lost within one step before it is called failed."""
+
+_DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1419})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What all steps of a run share."""
+
+    session: Session
+    sessions: Sessions
+    lease: Lease
+    journal: Journal
+    run_id: str
+    plan: Plan
+    inventory: Inventory
+    listen: Listener
+    stop: threading.Event
+    clock: Clock
+
+
+def do_step(run: Run, step: Step) -> StepOutcome:
+    """Do one step, or go on with it; what goes wrong with it is its outcome, and the run goes on.
+
+    Raises only what ends the run: `LeaseLost`, `ServerUnreachable`.
+    """
+    if not step.changes_something and not _swapped_but_not_finished(run, step):
+        refused = step.method is Method.REFUSE
+        return outcome_of(step, "refused" if refused else "skipped", message=step.why, in_clear=refused)
+    listen = Seen(step, run.listen)
+    began = run.clock.monotonic()
+    try:
+        done = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
+        outcome = outcome_of(step, "done" if done else "skipped", message="" if done else "already encrypted")
+    except (LeaseLost, ServerUnreachable):
+        raise
+    except Stopped as error:
+        outcome = outcome_of(step, "stopped", message=error.message, remedy=error.remedy, in_clear=True)
+    except LogOverflow as error:
+        outcome = outcome_of(step, "given-up", message=error.message, remedy=error.remedy, in_clear=True)
+    except MigratorError as error:
+        word: Outcomes = "person" if error.exit_code == 4 else "failed"
+        outcome = outcome_of(step, word, message=error.message, remedy=error.remedy, in_clear=True)
+    seconds = run.clock.monotonic() - began
+    outcome = replace(
+        outcome,
+        seconds=seconds,
+        rows=listen.rows,
+        moments=tuple(listen.moments),
+        retained=listen.retained,
+        leftovers=_leftovers(run, step) if outcome.outcome in {"failed", "person", "stopped"} else (),
+    )
+    run.listen(StepEnded(step.name, outcome.outcome, seconds, outcome.message, outcome.remedy))
+    return outcome
+
+
+def _swapped_but_not_finished(run: Run, step: Step) -> bool:
+    """True if an earlier run swapped this table and was ended before it could take its triggers and log away.
+
+    A plan that was made since then finds an encrypted table and nothing to do.
+    """
+    if step.table is None or step.method is not Method.SKIP:
+        return False
+    noted = run.journal.open_step(run.session, step.table)
+    return (
+        noted is not None
+        and noted.state == "open"
+        and noted.shadow_ids != ""
+        and noted.shadow_ids == table_proof(run.session, step.table)
+    )
+
+
+def _table(run: Run, step: Step, listen: Listener) -> bool:
+    """One table by its method; False if there is nothing to do any more."""
+    name = step.table
+    assert name is not None  # noqa: S101 - a step of kind table has one
+    for _ in range(LINKS):
+        try:
+            work = _begin(run, step, name, listen)
+            if work is None:
+                return False
+            _by_method(work)
+            return True
+        except SqlError as error:
+            if not error.link_lost:
+                raise _told(error, str(name)) from None
+            run.session.reconnect()  # and look again at what has happened
+    raise Failed(f"the connection was lost {LINKS} times while {name} was worked on", remedy="apply again to go on")
+
+
+def _by_method(work: Work) -> None:
+    """By the journal's method: what an earlier run has begun is finished as it was begun."""
+    try:
+        if work.step().method == Method.DIRECT_ALTER:
+            alter(work)
+            work.journal.close_step(work.session, work.step_id, "done")
+        else:
+            migrate(work)
+    except (SourceChanged, Mismatch) as error:
+        give_up(work, "void", error.message)
+        raise
+    except SqlError as error:
+        if not error.link_lost:
+            _if_the_source_changed(work)
+        raise
+    except LogOverflow as error:
+        give_up(work, "given-up", error.message)
+        raise
+
+
+def _if_the_source_changed(work: Work) -> None:
+    """After an error of the server: if the reason is that the source or our tables changed, say that and give up."""
+    triggers = {"log": "log", "copy": "log", "mirror": "mirror", "verify": "mirror"}.get(work.step().phase)
+    if triggers is None:
+        return
+    try:
+        check_source(work, triggers=triggers)
+    except SourceChanged as changed:
+        give_up(work, "void", changed.message)
+        raise changed from None
+
+
+def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | None:
+    """The work on a table: gone on with where the journal has it open, else begun; None if it is done."""
+    found = read_tables(run.session, [name])
+    open_step = run.journal.open_step(run.session, name)
+    if not found:
+        gone = SourceChanged(f"{name} is gone", remedy="plan again if it was dropped on purpose")
+        if open_step is not None and open_step.state == "open":
+            give_up(_work(run, step, Table(name, "InnoDB", 0, 0, 0), open_step.id, listen), "void", gone.message)
+        raise gone
+    table = found[0]
+    if open_step is not None and open_step.state == "swapped":
+        if table.encrypted:
+            return None
+        raise SourceChanged(
+            f"{name} was encrypted by an earlier run and lies in clear again; its old table is still retained",
+            remedy=f"look at {retained_of(name)}; then: migrator cleanup --now, and apply again",
+        )
+    if open_step is not None and open_step.method == Method.DIRECT_ALTER != step.method:
+        run.journal.close_step(run.session, open_step.id, "void", "begun anew by another method")
+        open_step = None
+    if table.encrypted and (open_step is None or open_step.method == Method.DIRECT_ALTER):
+        if open_step is not None:
+            run.journal.close_step(run.session, open_step.id, "done")
+        return None
+    key = (
+        usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
+    )
+    if key is None and step.method is Method.SHADOW_COPY:
+        raise SourceChanged(f"{name} has no usable key any more", remedy="plan again")
+    if open_step is None:
+        step_id = run.journal.new_step(
+            run.session,
+            kind="table",
+            table=name,
+            method=step.method,
+            run_id=run.run_id,
+            copy_key=key.name if key else "",
+            source_ids=table_proof(run.session, name) or "",
+            definition=show_create(run.session, name),
+            rows_expected=table.rows,
+            bytes_expected=table.size_bytes,
+        )
+    else:
+        step_id = open_step.id
+        run.journal.set_step(run.session, step_id, run_id=run.run_id)
+    listen(StepStarted(str(name), step.method, table.rows, table.size_bytes, resumed=open_step is not None))
+    return _work(run, step, table, step_id, listen)
+
+
+def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) -> Work:
+    return work_on(
+        table,
+        step_id,
+        session=run.session,
+        sessions=run.sessions,
+        lease=run.lease,
+        journal=run.journal,
+        limits=limits_of(run.plan.defaults, step),
+        listen=listen,
+        stop=run.stop,
+        clock=run.clock,
+    )
+
+
+def _space(run: Run, step: Step, listen: Listener) -> bool:
+    """One tablespace; False if there is nothing to do any more."""
+    name = TableName("", step.tablespace_name)
+    open_step = run.journal.open_step(run.session, name, kind="tablespace")
+    inside = [t for t in run.inventory.tables if any(s.tablespace == step.tablespace_name for s in t.segments)]
+    if open_step is None:
+        step_id = run.journal.new_step(
+            run.session,
+            kind="tablespace",
+            table=name,
+            method=step.method,
+            run_id=run.run_id,
+            bytes_expected=step.facts.data_bytes,
+        )
+    else:
+        step_id = open_step.id
+        run.journal.set_step(run.session, step_id, run_id=run.run_id)
+    space = Table(name, "InnoDB", sum(t.rows for t in inside), step.facts.data_bytes, 0)
+    work = _work(run, step, space, step_id, listen)
+    listen(StepStarted(step.name, step.method, space.rows, space.data_bytes, resumed=open_step is not None))
+    try:
+        if space_encrypted(work, step.tablespace_name):
+            return False
+        encrypt_space(work, step.tablespace_name, [t.name for t in inside])
+        return True
+    except SqlError as error:
+        raise _told(error, step.name) from None
+    finally:
+        if space_encrypted(work, step.tablespace_name):
+            run.journal.close_step(run.session, step_id, "done")
+
+
+def _told(error: SqlError, name: str) -> MigratorError:
+    if error.number in _DENIED:
+        return MissingPrivilege(
+            f"{name}: {error.text}", remedy="grant what is missing (docs/privileges.md) and apply again"
+        )
+    return Failed(f"{name}: {error}", remedy="apply again to go on; the work done so far is kept")
+
+
+class Seen:
+    """A listener that keeps what the events of one step said for its outcome, and passes them on."""
+
+    def __init__(self, step: Step, listen: Listener) -> None:
+        self._step = step
+        self._listen = listen
+        self.rows = 0
+        self.moments: list[ExclusiveMoment] = []
+        self.retained: RetainedTable | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Keep, and pass on."""
+        match event:
+            case ChunkVerified():
+                self.rows = event.rows_done
+            case Moment():
+                self.moments.append(
+                    ExclusiveMoment(event.purpose, event.tries, event.waited_seconds, event.held_seconds)
+                )
+            case Retained():
+                assert self._step.table is not None  # noqa: S101 - only tables are retained
+                size = self._step.facts.data_bytes + self._step.facts.index_bytes
+                self.retained = RetainedTable(retained_of(self._step.table), event.until, size)
+            case _:
+                pass
+        self._listen(event)
+
+
+def outcome_of(
+    step: Step, outcome: Outcomes, *, message: str = "", remedy: str = "", in_clear: bool = False
+) -> StepOutcome:
+    size = step.facts.data_bytes + step.facts.index_bytes
+    return StepOutcome(
+        step.name, step.method, outcome, size_bytes=size, message=message, remedy=remedy, in_clear=in_clear
+    )
+
+
+def _leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
+    """What the journal says there is of a step that did not end well."""
+    if step.table is None:
+        return ()
+    open_step = run.journal.open_step(run.session, step.table)
+    if open_step is None:
+        return ()
+    kinds: dict[str, Literal["trigger", "shadow", "log", "retained"]] = {
+        "trigger": "trigger",
+        "shadow": "shadow",
+        "log": "log",
+        "retained": "retained",
+    }
+    owned = run.journal.owned(run.session, open_step.id)
+    return tuple(Leftover(kinds[one.kind], one.name) for one in owned if one.kind in kinds)
