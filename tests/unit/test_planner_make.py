@@ -41,7 +41,7 @@ def everything() -> Plan:
     inventory = an_inventory(
         a_table(named("large")),
         a_small_table(named("small")),
-        a_table(named("in_archive"), segments=(GENERAL,)),
+        a_table(named("in_archive"), segments=(GENERAL,), data_bytes=500 * MIB),
         a_table(named("also_in_archive"), segments=(GENERAL,), keys=()),
         a_table(named("triggered"), triggers=(a_trigger(),)),
         an_encrypted_table(named("done")),

@@ -191,6 +191,12 @@ def test_nothing_is_planned_twice() -> None:
     assert plan.step_of(NASTY) is None
 
 
+def test_a_plan_cannot_be_changed() -> None:
+    """What was reviewed stays what it is; a change makes another plan."""
+    with pytest.raises(ValidationError, match="frozen"):
+        a_step().method = Method.SKIP  # type: ignore[misc]
+
+
 def test_a_plan_of_another_format_is_refused() -> None:
     """Only format 1 is known."""
     with pytest.raises(ValidationError):
