@@ -26,7 +26,7 @@ def build_indexes(work: Work) -> None:
     check_source(work, triggers="log")
     source = show_create(work.session, work.table.name)
     wanted = parse_definition(source).indexes
-    deferred = deferred_indexes(work.table, work.key.name)
+    deferred = deferred_indexes(work.table, work.key.name, source)
     for attempt in range(1, TRIES + 1):
         catch_up(work)
         have = parse_definition(show_create(work.session, work.shadow)).indexes

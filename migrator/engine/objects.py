@@ -71,15 +71,11 @@ def make_table(work: Work, kind: str, name: TableName, statements: Callable[[Tab
     drop_if_ours(session, journal, work.step_id, kind, name, work)
     if table_proof(session, name) is not None:
         raise name_taken(name)
+    if name.schema == journal.schema:
+        return _make_in_place(work, kind, name, statements(name))
     staging = TableName(journal.schema, f"step_{work.step_id}_{kind}")
     drop_if_ours(session, journal, work.step_id, "staging", staging, work)
-    journal.intend(session, work.step_id, "staging", staging)
-    for statement in statements(staging):
-        work.ddl(statement, on=staging)
-    proof = table_proof(session, staging)
-    if proof is None:
-        raise name_taken(staging)
-    journal.made(session, "staging", staging, proof)
+    proof = _make_in_place(work, "staging", staging, statements(staging))
     journal.intend(session, work.step_id, kind, name)
     journal.made(session, kind, name, proof)
     try:
@@ -90,6 +86,18 @@ def make_table(work: Work, kind: str, name: TableName, statements: Callable[[Tab
             raise name_taken(name) from None
         raise
     journal.gone(session, "staging", staging)
+    return proof
+
+
+def _make_in_place(work: Work, kind: str, name: TableName, statements: Sequence[Sql]) -> str:
+    """Make a table in the journal's schema."""
+    work.journal.intend(work.session, work.step_id, kind, name)
+    for statement in statements:
+        work.ddl(statement, on=name)
+    proof = table_proof(work.session, name)
+    if proof is None:
+        raise name_taken(name)
+    work.journal.made(work.session, kind, name, proof)
     return proof
 
 

@@ -20,7 +20,7 @@ from migrator.sql.triggers import EVENTS, log_trigger
 def build(work: Work) -> None:
     """Make the shadow and the log, empty. Holds a shared metadata lock on the source for milliseconds."""
     table = work.table
-    waiting = deferred_indexes(table, work.key.name)
+    waiting = deferred_indexes(table, work.key.name, work.step().definition)
 
     def shadow(name: TableName) -> tuple[Sql, ...]:
         encrypted = encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=waiting)

@@ -60,8 +60,8 @@ def shadow_copy(
     shadow, retained, log, name = shadow_of(table.name), retained_of(table.name), log_of(table.name), table.name
     staging, staged_log = TableName(journal_schema, "step_<n>_shadow"), TableName(journal_schema, "step_<n>_log")
     columns = key_columns(key, table.columns)
-    waiting = deferred_indexes(table, key.name)
-    indexes = parse_definition(create_table).indexes if create_table else {}
+    indexes = parse_definition(create_table).indexes
+    waiting = deferred_indexes(table, key.name, create_table)
     held = _MOMENT.format(table=name)
     a_range, entries = Sql("<a range of the key>"), [0]
     said = [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from migrator.model import Column, Key, Table, TableName, TablespaceKind
+from migrator.model import Column, Table, TableName, TablespaceKind
 from migrator.sql.keys import KeyColumn
 from migrator.sql.names import qualified, quote
 from migrator.sql.statement import Sql
@@ -177,37 +177,29 @@ def comparable(create: str, table: str, others: Sequence[str] = ()) -> tuple[tup
 # -- which indexes wait -----------------------------------------------------------------------------
 
 
-def deferred_indexes(table: Table, copy_key: str) -> tuple[str, ...]:
-    """Secondary indexes that are built after the copy, in the definition's order.
+def deferred_indexes(table: Table, copy_key: str, create_table: str) -> tuple[str, ...]:
+    """Secondary indexes that are built after the copy, in the order of the definition.
 
     Kept from the start: the key that we copy by, one that AUTO_INCREMENT needs (1075), FULLTEXT and SPATIAL
-    (their online builds have limits of their own). The server sorts indexes into groups and keeps the
-    order of creation within a group, so an index that stands before a kept one of its group is kept too:
-    the definition must come out as it was.
+    (their online builds have limits of their own). The server lists unique indexes, then others, then
+    FULLTEXT, and among these in the order of their creation. So an index that stands before a kept one of
+    its group is kept too: the definition must come out as it was.
     """
-    kept = {"PRIMARY", copy_key} | {key.name for key in table.keys if key.type not in {"BTREE", "HASH"}}
+    keys = {key.name: key for key in table.keys}
+    listed = [keys[name] for name in parse_definition(create_table).indexes if name in keys]
+    kept = {"PRIMARY", copy_key} | {key.name for key in listed if key.type not in {"BTREE", "HASH"}}
     auto = next((c.name for c in table.columns if c.auto_increment), None)
-    leading = [key.name for key in table.keys if key.parts and key.parts[0].column == auto]
+    leading = [key.name for key in listed if key.parts and key.parts[0].column == auto]
     if auto is not None and not kept & set(leading):
         kept |= set(leading)
     waiting: list[str] = []
-    groups_with_kept: set[tuple[bool, ...]] = set()
-    for key in reversed(table.keys):
-        group = _group(table, key)
+    groups_with_kept: set[tuple[bool, bool]] = set()
+    for key in reversed(listed):
+        group = (key.unique, key.type == "FULLTEXT")
+        if key.name == "PRIMARY":
+            continue
         if key.name in kept:
             groups_with_kept.add(group)
         elif group not in groups_with_kept:
             waiting.append(key.name)
     return tuple(reversed(waiting))
-
-
-def _group(table: Table, key: Key) -> tuple[bool, ...]:
-    """The server's own order of indexes: primary, unique NOT NULL, unique, unique with prefixes, others, fulltext."""
-    nullable = {c.name for c in table.columns if c.nullable}
-    return (
-        key.name != "PRIMARY",
-        not key.unique,
-        key.unique and any(part.column is None or part.column in nullable for part in key.parts),
-        key.unique and any(part.prefix is not None for part in key.parts),
-        key.type == "FULLTEXT",
-    )

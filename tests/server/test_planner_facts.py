@@ -116,7 +116,7 @@ def test_a_check_makes_long_names_impossible(server: RunningServer, schema: str)
     "column",
     [
         "TINYINT", "BIGINT UNSIGNED", "DECIMAL(20,4)", "FLOAT", "DOUBLE", "BIT(9)", "YEAR", "DATE", "TIME(3)",
-        "DATETIME(6)", "TIMESTAMP", "CHAR(36) CHARACTER SET ascii", "VARCHAR(64) COLLATE utf8mb4_bin", "BINARY(16)",
+        "DATETIME(6)", "CHAR(36) CHARACTER SET ascii", "VARCHAR(64) COLLATE utf8mb4_bin", "BINARY(16)",
         "VARBINARY(64)", "ENUM('a','b')", "SET('a','b')", "INT GENERATED ALWAYS AS (other + 1) STORED",
     ],
 )  # fmt: skip
@@ -139,6 +139,8 @@ def test_keys_of_these_types_are_usable_and_can_be_forced(server: RunningServer,
         ("k INT NOT NULL", "UNIQUE KEY u ((k + 1))"),
         ("k INT GENERATED ALWAYS AS (other + 1) VIRTUAL NOT NULL", "UNIQUE KEY u (k)"),
         ("k INT NOT NULL", "KEY u (k)"),
+        ("k TIMESTAMP NOT NULL", "UNIQUE KEY u (k)"),
+        ("k ENUM('','a') NOT NULL", "UNIQUE KEY u (k)"),
         ("k POINT NOT NULL SRID 4326", "SPATIAL KEY u (k)"),
     ],
 )
