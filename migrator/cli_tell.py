@@ -16,6 +16,7 @@ from migrator.cli_options import (
     PlainFormat,
     TableFormat,
     Tables,
+    check_scope,
     scope_of,
 )
 from migrator.clock import SystemClock
@@ -93,15 +94,16 @@ def verify(
     Reads only. Exit code 1 if anything is in clear.
     """
     from migrator.engine.verify_state import verify as prove
-    from migrator.inventory import read_server
+    from migrator.inventory import read_inventory
     from migrator.report.values import server_id
     from migrator.report.verify import Verification, verify_exit_code, verify_html, verify_json, verify_text
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
     with call.session("verify") as session:
-        server, proofs = read_server(session), prove(session, scope)
-    read_at = SystemClock().now().isoformat(timespec="seconds")
-    verification = Verification(server_id(server), read_at, proofs)
+        inventory = read_inventory(session, wanted=scope.wants)
+        check_scope(scope, inventory)
+        proofs = prove(session, scope, inventory)
+    verification = Verification(server_id(inventory.server), inventory.read_at, proofs)
     out.write({"table": verify_text, "json": verify_json, "html": verify_html}[format](verification))
     return verify_exit_code(verification)

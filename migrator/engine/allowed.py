@@ -43,7 +43,7 @@ def findings_of(
         inventory.server,
         attestations,
         steps=plan.steps,
-        schemas=inventory.schemas,
+        schemas=[schema for schema in inventory.schemas if plan.scope.wants_schema(schema.name)],
         confirmed=confirmed_members(session, inventory.server),
         journal_schema=journal.schema,
     )

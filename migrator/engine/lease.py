@@ -28,6 +28,7 @@ BEAT_SECONDS: Final = 1.0
 """Between heartbeats; also how soon `pause` is noticed."""
 
 _ENDING_SECONDS: Final = 60.0
+_GONE_WITHIN_SECONDS: Final = 3.0
 _NO_SUCH_THREAD: Final = 1094
 
 
@@ -60,6 +61,7 @@ class Lease:
         self._clock = clock
         self._seconds = seconds
         self._token = 0
+        self._holder = ""
         self._over = threading.Event()
         self._error: MigratorError | None = None
         self._thread: threading.Thread | None = None
@@ -72,7 +74,7 @@ class Lease:
         return purpose_of(self._run_id)
 
     def __enter__(self) -> Lease:
-        before = self._take()
+        before = self._take_when_free()
         if before:
             self._end_sessions_of(before)
         self._session.keep_out(self.guard)
@@ -113,8 +115,24 @@ class Lease:
             remedy="nothing to do: the other run goes on with the work",
         )
 
-    def _take(self) -> str:
-        """Take the lease if it is free or has run out; gives the run that had let it run out, or ''."""
+    def _take_when_free(self) -> str:
+        """Take the lease; also from a run that has no session left on the server, though its time is not up: killed.
+
+        Its last statement may still run for a moment, so it is looked at for as long as a chunk may take.
+        """
+        deadline = self._clock.monotonic() + _GONE_WITHIN_SECONDS
+        while True:
+            try:
+                return self._take()
+            except LeaseHeld:
+                if self._holder and not self._sessions_of(self._holder):
+                    return self._take(gone=self._holder)
+                if self._clock.monotonic() > deadline:
+                    raise
+                self._clock.wait(self._over, 0.1)
+
+    def _take(self, *, gone: str = "") -> str:
+        """Take the lease if it is free or has run out, or is that of `gone`; gives the run that had it, or ''."""
 
         def take(session: Session) -> str:
             row = session.row(
@@ -127,7 +145,8 @@ class Lease:
                     "the journal has no lease row", remedy="the journal is damaged: look at it before anything is run"
                 )
             token, run_id, host, pid, account, alive, silent_seconds, me = row
-            if run_id and alive:
+            self._holder = str(run_id) if account == me else ""
+            if run_id and alive and run_id != gone:
                 raise LeaseHeld(
                     f"run {run_id} is at work on this server (host {host}, pid {pid}, seen {silent_seconds} s ago)",
                     remedy="wait for it, or look at it with: migrator status",
@@ -151,17 +170,7 @@ class Lease:
     def _end_sessions_of(self, run_id: str) -> None:
         """End every session of a run that lost its lease, and wait until the server has none left."""
         deadline = self._clock.monotonic() + _ENDING_SECONDS
-        while True:
-            ids = [
-                int(row[0])
-                for row in self._session.rows(
-                    "SELECT PROCESSLIST_ID FROM performance_schema.session_account_connect_attrs"
-                    " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
-                    (purpose_of(run_id),),
-                )
-            ]
-            if not ids:
-                return
+        while ids := self._sessions_of(run_id):
             if self._clock.monotonic() > deadline:
                 raise LeaseHeld(
                     f"{len(ids)} sessions of run {run_id} did not end within {_ENDING_SECONDS:.0f} s",
@@ -174,6 +183,15 @@ class Lease:
                     if error.number != _NO_SUCH_THREAD:
                         raise
             self._clock.wait(self._over, 0.1)
+
+    def _sessions_of(self, run_id: str) -> list[int]:
+        """The sessions of a run of our own account; a run that lives has two at least."""
+        rows = self._session.rows(
+            "SELECT PROCESSLIST_ID FROM performance_schema.session_account_connect_attrs"
+            " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
+            (purpose_of(run_id),),
+        )
+        return [int(session_id) for (session_id,) in rows]
 
     def _beat(self, session: Session) -> None:
         try:

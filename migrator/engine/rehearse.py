@@ -132,6 +132,8 @@ def _try_all(here: _Here, inventory: Inventory) -> dict[str, Rehearsal]:
     tried: dict[str, Rehearsal] = {}
     try:
         for step in here.plan.steps:
+            if here.stop.is_set():
+                raise Stopped("stopped; what was built for the rehearsal is removed again")
             table = tables.get(step.table) if step.table else None
             if table is not None and step.changes_something and not table.encrypted:
                 here.listen(StepStarted(step.name, step.method, 0, 0, resumed=False))

@@ -69,8 +69,8 @@ def do_step(run: Run, step: Step) -> StepOutcome:
     listen = Seen(step, run.listen)
     began = run.clock.monotonic()
     try:
-        done = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
-        outcome = outcome_of(step, "done" if done else "skipped", message="" if done else "already encrypted")
+        why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
+        outcome = outcome_of(step, "skipped" if why_not else "done", message=why_not)
     except (LeaseLost, ServerUnreachable):
         raise
     except Stopped as error:
@@ -109,17 +109,17 @@ def _swapped_but_not_finished(run: Run, step: Step) -> bool:
     )
 
 
-def _table(run: Run, step: Step, listen: Listener) -> bool:
-    """One table by its method; False if there is nothing to do any more."""
+def _table(run: Run, step: Step, listen: Listener) -> str:
+    """One table by its method; gives why there is nothing to do any more, or ''."""
     name = step.table
     assert name is not None  # noqa: S101 - a step of kind table has one
     for _ in range(LINKS):
         try:
             work = _begin(run, step, name, listen)
-            if work is None:
-                return False
+            if isinstance(work, str):
+                return work
             _by_method(work)
-            return True
+            return ""
         except SqlError as error:
             if not error.link_lost:
                 raise _told(error, str(name)) from None
@@ -159,19 +159,20 @@ def _if_the_source_changed(work: Work) -> None:
         raise changed from None
 
 
-def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | None:
-    """The work on a table: gone on with where the journal has it open, else begun; None if it is done."""
+def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | str:
+    """The work on a table: gone on with where the journal has it open, else begun; or why there is nothing to do."""
     found = read_tables(run.session, [name])
     open_step = run.journal.open_step(run.session, name)
     if not found:
+        if open_step is None or open_step.state != "open":
+            return "is not there any more"
         gone = SourceChanged(f"{name} is gone", remedy="plan again if it was dropped on purpose")
-        if open_step is not None and open_step.state == "open":
-            give_up(_work(run, step, Table(name, "InnoDB", 0, 0, 0), open_step.id, listen), "void", gone.message)
+        give_up(_work(run, step, Table(name, "InnoDB", 0, 0, 0), open_step.id, listen), "void", gone.message)
         raise gone
     table = found[0]
     if open_step is not None and open_step.state == "swapped":
         if table.encrypted:
-            return None
+            return "already encrypted"
         raise SourceChanged(
             f"{name} was encrypted by an earlier run and lies in clear again; its old table is still retained",
             remedy=f"look at {retained_of(name)}; then: migrator cleanup --now, and apply again",
@@ -182,7 +183,7 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | No
     if table.encrypted and (open_step is None or open_step.method == Method.DIRECT_ALTER):
         if open_step is not None:
             run.journal.close_step(run.session, open_step.id, "done")
-        return None
+        return "already encrypted"
     key = (
         usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
     )
@@ -223,8 +224,8 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) ->
     )
 
 
-def _space(run: Run, step: Step, listen: Listener) -> bool:
-    """One tablespace; False if there is nothing to do any more."""
+def _space(run: Run, step: Step, listen: Listener) -> str:
+    """One tablespace; gives why there is nothing to do any more, or ''."""
     name = TableName("", step.tablespace_name)
     open_step = run.journal.open_step(run.session, name, kind="tablespace")
     inside = [t for t in run.inventory.tables if any(s.tablespace == step.tablespace_name for s in t.segments)]
@@ -245,9 +246,9 @@ def _space(run: Run, step: Step, listen: Listener) -> bool:
     listen(StepStarted(step.name, step.method, space.rows, space.data_bytes, resumed=open_step is not None))
     try:
         if space_encrypted(work, step.tablespace_name):
-            return False
+            return "already encrypted"
         encrypt_space(work, step.tablespace_name, [t.name for t in inside])
-        return True
+        return ""
     except SqlError as error:
         raise _told(error, step.name) from None
     finally:

@@ -6,20 +6,18 @@ from collections.abc import Iterable
 
 from migrator.db import Session
 from migrator.engine.journal import Journal
-from migrator.inventory import read_inventory
-from migrator.model import Table, TablespaceKind
+from migrator.model import Inventory, Table, TablespaceKind
 from migrator.planner.plan import Scope
 from migrator.report.values import Proof
 from migrator.sql.names import retained_of
 
 
-def verify(session: Session, scope: Scope, journal: Journal | None = None) -> tuple[Proof, ...]:
-    """Every base table in scope and every shared tablespace, by the catalog's word. Reads only, no locks held.
+def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journal | None = None) -> tuple[Proof, ...]:
+    """Every base table in scope and every shared tablespace, by the catalog's word. Reads only.
 
     The catalog is joined by SPACE, never by name. What the pages of the files hold is not read here.
     """
     journal = journal or Journal()
-    inventory = read_inventory(session, wanted=scope.wants, journal_schema=journal.schema)
     steps = journal.steps(session, states=["done", "swapped"]) if journal.exists(session) else []
     ours = {step.table for step in steps if step.kind == "table"}
     spaces = {step.table.name for step in steps if step.kind == "tablespace"}

@@ -257,6 +257,7 @@ BAD = [
     ("engine: InnoDB", "engin: InnoDB", "unknown key 'engin'", "did you mean 'engine'?"),
     ("code: keyring-backup", "cod: keyring-backup", "unknown key 'cod'", "did you mean 'code'?"),
     ("server_uuid: 1", "server_uid: 1", "unknown key 'server_uid'", "did you mean 'server_uuid'?"),
+    ("databases: []", "databases: [&a x]", "anchors and aliases", "write it out"),
     ("databases: []", "databases: [&a x, *a]", "anchors and aliases", "write it out"),
     ("databases: []", "databases: [!!python/object:os.system x]", "tags (!) are not allowed", "remove the tag"),
     ("databases: []", "databases: [*.orders]", "anchors and aliases", "put it in quotes"),
