@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
-from migrator.db import Session
+from migrator.db import Session, SqlError
 from migrator.engine.allowed import check_plan
 from migrator.engine.journal import Journal
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
@@ -73,7 +73,8 @@ def apply(
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
         steps = _all_steps(run)
         outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
-        journal.end_run(own, run_id, outcome.exit_code)
+        if _connected(run):
+            journal.end_run(own, run_id, outcome.exit_code)
     count = [one.outcome for one in steps].count
     listen(
         RunEnded(
@@ -115,9 +116,18 @@ def _all_steps(run: Run) -> list[StepOutcome]:
             continue
         outcome = do_step(run, step)
         outcomes.append(outcome)
-        if outcome.outcome == "stopped":
+        if outcome.outcome == "stopped" or not _connected(run):
             over = f"not begun: {outcome.message}"
     return outcomes
+
+
+def _connected(run: Run) -> bool:
+    """False if the run has no connection any more, and its last step could not get one."""
+    try:
+        run.session.run("DO 1")
+    except SqlError as error:
+        return not error.link_lost
+    return True
 
 
 def _stopped_by(steps: list[StepOutcome]) -> str:

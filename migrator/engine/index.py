@@ -10,7 +10,7 @@ from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.inventory import show_create
-from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition
+from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition, together
 
 TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""
@@ -30,12 +30,13 @@ def build_indexes(work: Work) -> None:
     for attempt in range(1, TRIES + 1):
         catch_up(work)
         have = parse_definition(show_create(work.session, work.shadow)).indexes
-        missing = [wanted[name] for name in deferred if name not in have]
+        missing = [name for name in deferred if name not in have]
         if not missing:
             break
         _sort_settings(work)
         try:
-            work.ddl(add_indexes(work.shadow, missing), on=work.shadow)
+            for names in together(work.table, missing):
+                work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow)
         except SqlError as error:
             if error.number != _DUPLICATE or attempt == TRIES:
                 raise

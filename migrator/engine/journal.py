@@ -16,6 +16,7 @@ from typing import Any, Final
 from migrator.db import Session, SqlError
 from migrator.errors import MissingPrivilege, OwnerUnknown
 from migrator.model import TableName
+from migrator.planner.privileges import RIGHTS, Level, account_text
 from migrator.sql import journal as say
 from migrator.sql.keys import Bound
 from migrator.sql.names import quote
@@ -115,7 +116,7 @@ class Journal:
                     ) from None
                 return False
             if error.number in _DENIED:
-                raise self._denied(error) from None
+                raise self._denied(session, error) from None
             raise
         if row is None:
             return False
@@ -148,7 +149,7 @@ class Journal:
             session.run(say.create_schema(self.schema))
         except SqlError as error:
             if error.number in _DENIED:
-                raise self._denied(error) from None
+                raise self._denied(session, error) from None
             if error.number not in _EXISTS:
                 raise
         for statement in say.create_tables(self.schema):
@@ -170,10 +171,12 @@ class Journal:
             session.row(f"SELECT 1 FROM {self._at}.runs UNION ALL SELECT 1 FROM {self._at}.steps LIMIT 1") is not None
         )
 
-    def _denied(self, error: SqlError) -> MissingPrivilege:
+    def _denied(self, session: Session, error: SqlError) -> MissingPrivilege:
+        account = account_text(str(session.value("SELECT CURRENT_USER()")))
+        rights = ", ".join(right.name for right in RIGHTS if right.level is Level.JOURNAL)
         return MissingPrivilege(
             f"no right to use the journal's schema {self.schema}: {error.text}",
-            remedy=f"GRANT ALL ON {self._at}.* TO <this account>",
+            remedy=f"GRANT {rights} ON {self._at}.* TO {account}",
         )
 
     # -- runs -----------------------------------------------------------------------------------

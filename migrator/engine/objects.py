@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from migrator.db import Session, SqlError
 from migrator.engine.journal import Journal, Owned
@@ -18,9 +19,10 @@ from migrator.model import TableName
 from migrator.sql.names import qualified, trigger_name
 from migrator.sql.statement import Sql
 from migrator.sql.table import move
-from migrator.sql.triggers import EVENTS, log_trigger, mirror_trigger
+from migrator.sql.triggers import EVENTS, log_trigger, mirror_trigger, trigger
 
-_TABLE_EXISTS = 1050
+_TABLE_EXISTS: Final = 1050
+_NO_SUCH_TRIGGER: Final = 1360
 
 
 def table_proof(session: Session, table: TableName) -> str | None:
@@ -50,15 +52,26 @@ def _is_partition(table: TableName, file: str) -> bool:
 
 
 def trigger_proofs(session: Session, table: TableName) -> dict[str, str]:
-    """The triggers on a table: name -> what identifies each (time of creation, definer, hash of its body). No locks."""
-    rows = session.rows(
-        "SELECT TRIGGER_NAME, CREATED, DEFINER, ACTION_STATEMENT, SQL_MODE FROM information_schema.TRIGGERS"
+    """The triggers on a table: name -> what identifies each (time of creation, definer, hash of its body). No locks.
+
+    The body is read by SHOW CREATE TRIGGER: information_schema has one that is spoiled where a name holds a
+    backtick (seen on 9.7.4).
+    """
+    found = {}
+    for name, created, definer, mode in session.rows(
+        "SELECT TRIGGER_NAME, CREATED, DEFINER, SQL_MODE FROM information_schema.TRIGGERS"
         " WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s",
         (table.schema, table.name),
-    )
-    return {
-        str(name): f"{created}|{definer}|{body_hash(str(body))}|{mode}" for name, created, definer, body, mode in rows
-    }
+    ):
+        try:
+            shown = session.row(f"SHOW CREATE TRIGGER {trigger(table.schema, str(name))}")
+        except SqlError as error:
+            if error.number != _NO_SUCH_TRIGGER:
+                raise
+            continue  # dropped since
+        body = str(shown[2]).partition(" FOR EACH ROW ")[2] if shown else ""
+        found[str(name)] = f"{created}|{definer}|{body_hash(body)}|{mode}"
+    return found
 
 
 def make_table(work: Work, kind: str, name: TableName, statements: Callable[[TableName], Sequence[Sql]]) -> str:

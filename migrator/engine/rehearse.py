@@ -30,7 +30,6 @@ from migrator.planner.keys import usable_key
 from migrator.planner.plan import Attestations, Plan, Step
 from migrator.report.values import Rehearsal, Review, ReviewStep, server_id
 from migrator.sql.names import twin_of
-from migrator.sql.statement import Sql
 from migrator.sql.story import Said, statements, tablespace
 from migrator.sql.swap import rename
 from migrator.sql.table import create_shadow
@@ -190,8 +189,8 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
         if name == "swap":
             break
         phase(work)
-    work.ddl(Sql(rename(twin, work.shadow, work.retained)))
-    work.ddl(Sql(rename(twin, work.retained, work.shadow)))  # and back, so that what is taken down is what was noted
+    work.ddl(rename(twin, work.shadow, work.retained))
+    work.ddl(rename(twin, work.retained, work.shadow))  # and back, so that what is taken down is what was noted
     return Rehearsal("ok", "built, logged, mirrored, verified and swapped on an empty twin")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from migrator.db import Session
+from migrator.db import Session, SqlError
 
 
 class Sessions:
@@ -28,6 +28,9 @@ class Sessions:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         with self._lock:
             while self._idle:
                 self._idle.pop().close()
@@ -41,8 +44,10 @@ class Sessions:
             session = self._first.another(self._purpose)
         try:
             yield session
-        except BaseException:
+        except BaseException as error:
             session.close()
+            if isinstance(error, SqlError) and error.link_lost:
+                self._close_idle()  # as old as this one, and most likely as dead
             raise
         with self._lock:
             self._idle.append(session)

@@ -39,6 +39,9 @@ from migrator.sql.names import retained_of
 LINKS: Final = 10
 """How often the connection may be lost within one step before it is called failed."""
 
+_TRIGGER_NOT_STORED: Final = 3507
+"""Its copy of a trigger's text is cut by a byte for each doubled backtick, perhaps within a letter (seen on 9.7.4)."""
+
 _DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1419})
 
 
@@ -261,6 +264,12 @@ def _told(error: SqlError, name: str) -> MigratorError:
         return MissingPrivilege(
             f"{name}: {error.text}", remedy="grant what is missing (docs/privileges.md) and apply again"
         )
+    if error.number == _TRIGGER_NOT_STORED:
+        return Failed(
+            f"{name}: the server cannot store our triggers: its name or a column's holds a backtick beside a letter"
+            " outside of ASCII",
+            remedy="cleanup --abandon it, and rename that column or table; nothing was changed on the source",
+        )
     return Failed(f"{name}: {error}", remedy="apply again to go on; the work done so far is kept")
 
 
@@ -302,7 +311,14 @@ def outcome_of(
 
 
 def _leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
-    """What the journal says there is of a step that did not end well."""
+    """What the journal says there is of a step that did not end well; nothing where it cannot be asked any more."""
+    try:
+        return _noted_leftovers(run, step)
+    except SqlError:
+        return ()
+
+
+def _noted_leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
     if step.table is None:
         return ()
     open_step = run.journal.open_step(run.session, step.table)

@@ -10,15 +10,14 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import Session, SqlError
-from migrator.engine.moment import strike, tell
+from migrator.engine.moment import locked
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
-from migrator.events import DdlDone, DdlStarting, Retained, Waiting
+from migrator.events import Retained, Waiting
 from migrator.model import Blocker
-from migrator.sql.statement import Sql
-from migrator.sql.swap import rename
+from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.triggers import drop_trigger
 
 LOOK_EVERY_SECONDS: Final = 0.15
@@ -32,7 +31,7 @@ _NOT_IN_UTF8MB3: Final = 3854
 
 
 def swap(work: Work) -> None:
-    """Wait out older transactions, then RENAME. Exclusive metadata locks on both names for some milliseconds.
+    """Wait out older transactions, lock both tables, look once more, RENAME. Held for some milliseconds.
 
     Safe to repeat: after a lost connection the server is asked who owns the name, never guessed.
     """
@@ -44,28 +43,20 @@ def swap(work: Work) -> None:
         raise OwnerUnknown(
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
-    statement = rename(work.table.name, work.shadow, work.retained)
-    with work.open() as session:
-        check_source(work, triggers="mirror", session=session)
-        work.listen(DdlStarting(work.subject, statement.replace("%%", "%")))
-        began = work.clock.monotonic()
-        try:
-            struck = strike(
-                work,
-                session,
-                [work.table.name, work.shadow],
-                Sql(statement),
-                wait_seconds=work.limits.swap_wait_seconds,
-            )
-        except SqlError as error:
-            if not error.link_lost:
-                raise
-            work.session.reconnect()
-            if not swapped_already(work):
-                raise
-            return
-        work.listen(DdlDone(work.subject, statement.replace("%%", "%"), work.clock.monotonic() - began))
-    tell(work, "swap", struck, struck.request_seconds)
+    try:
+        with locked(
+            work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)
+        ) as session:
+            # Whoever changed a definition or truncated while we waited for this instant has done it by now.
+            check_source(work, triggers="mirror")
+            work.ddl(rename(work.table.name, work.shadow, work.retained), session)
+    except SqlError as error:
+        if not error.link_lost:
+            raise
+        work.session.reconnect()
+        if not swapped_already(work):
+            raise
+        return
     if not swapped_already(work):
         raise _ambiguous(work)
 

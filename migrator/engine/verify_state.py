@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrator.db import Session
-from migrator.engine.journal import Journal
+from migrator.engine.journal import Journal, StepRow
+from migrator.errors import MissingPrivilege
 from migrator.model import Inventory, Table, TablespaceKind
 from migrator.planner.plan import Scope
 from migrator.report.values import Proof
@@ -18,7 +19,7 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
     The catalog is joined by SPACE, never by name. What the pages of the files hold is not read here.
     """
     journal = journal or Journal()
-    steps = journal.steps(session, states=["done", "swapped"]) if journal.exists(session) else []
+    steps = _steps_of_ours(session, journal)
     ours = {step.table for step in steps if step.kind == "table"}
     spaces = {step.table.name for step in steps if step.kind == "tablespace"}
     kept = {retained_of(step.table) for step in steps if step.state == "swapped" and step.kind == "table"}
@@ -35,6 +36,13 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
         if space.kind in shared and not _narrowed(scope)
     ]
     return tuple(found)
+
+
+def _steps_of_ours(session: Session, journal: Journal) -> list[StepRow]:
+    try:
+        return journal.steps(session, states=["done", "swapped"]) if journal.exists(session) else []
+    except MissingPrivilege:
+        return []  # then nothing is said to be by us; whether it is encrypted needs no journal
 
 
 def _narrowed(scope: Scope) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from migrator.inventory.grants import ALL, grants_of
@@ -22,7 +23,8 @@ def unreadable(server: Server, tables: Iterable[Table]) -> tuple[Finding, ...]:
         message = f"{server.account} sees tables that it has no privilege on only if they are InnoDB tables"
         found.append(Finding("tables-hidden", message, f"GRANT SELECT ON *.* TO {to}"))
     for table in tables:
-        where = f"{quote(table.name.schema)}.*".replace("%%", "%")
+        # In a GRANT, _ and % in a schema's name are wildcards.
+        where = quote(re.sub(r"([\\_%])", r"\\\1", table.name.schema)).replace("%%", "%") + ".*"
         if not grants.hold("SELECT", table.name):
             found.append(
                 Finding(

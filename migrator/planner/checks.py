@@ -292,6 +292,14 @@ def spatial(table: Table, _around: Around) -> Finding | None:
     return _about(table, "spatial", f"SPATIAL indexes ({', '.join(names)}): the copy takes longer") if names else None
 
 
+def histograms(table: Table, _around: Around) -> Finding | None:
+    """The server keeps no histograms of encrypted tables, whoever encrypts them."""
+    if not table.histograms:
+        return None
+    message = f"histograms are lost, the server keeps none for an encrypted table: {', '.join(table.histograms)}"
+    return _about(table, "histograms", message, "look at the plans of queries on these columns; an index may be needed")
+
+
 def autoinc_lock(table: Table, around: Around) -> Finding | None:
     """Below innodb_autoinc_lock_mode=2, statements that insert many rows take turns."""
     mode = around.server.variables.get("innodb_autoinc_lock_mode", "2")
@@ -322,6 +330,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     in_system_tablespace,
     fulltext,
     spatial,
+    histograms,
     autoinc_lock,
 )
 

@@ -193,6 +193,14 @@ def needs_super(server: Server) -> bool:
     return server.variable_is_on("log_bin") and not server.variable_is_on("log_bin_trust_function_creators")
 
 
+def _besides(server: Server, names: Collection[str], schema: str | None) -> list[str]:
+    """What a pattern gives on the schema by now: a GRANT on the schema itself would hide the pattern's."""
+    exact = {schema, re.sub(r"([\\_%])", r"\\\1", schema)} if schema is not None else set()
+    if schema is None or exact & set(server.schema_privileges):
+        return []
+    return sorted(name for name in _of_schema(server, schema) - set(names) if not name.startswith("-"))
+
+
 def missing(
     server: Server, schemas: Collection[str], needs: Collection[Need], *, journal_schema: str = JOURNAL_SCHEMA
 ) -> tuple[Finding, ...]:
@@ -208,7 +216,7 @@ def missing(
             continue
         names = [r.name for r in lacking]
         what = "; ".join(f"{r.name}: {r.purpose}" for r in lacking)
-        remedy = grant(server, names, schema=schema)
+        remedy = grant(server, [*names, *_besides(server, names, schema)], schema=schema)
         if "SUPER" in names:
             remedy += "; instead of SUPER: SET PERSIST log_bin_trust_function_creators = ON"
         if server.non_default_roles:

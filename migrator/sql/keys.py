@@ -49,7 +49,7 @@ def key_columns(key: Key, columns: Sequence[Column]) -> tuple[KeyColumn, ...]:
 
 
 def reading(column: Column, alias: str = "") -> str:
-    """SQL that gives the column's value as ASCII text, exactly."""
+    """SQL that gives the column's value as ASCII text (or a number that Python writes exactly)."""
     name = f"{alias}.{quote(column.name)}" if alias else quote(column.name)
     kind = column.data_type
     if kind in _TEXTS or kind in _BYTES:
@@ -57,7 +57,7 @@ def reading(column: Column, alias: str = "") -> str:
     if kind in _AS_NUMBER:
         return f"CAST({name} + 0 AS CHAR)"
     if kind in {"float", "double"}:
-        return f"CAST({name} + 0e0 AS CHAR)"
+        return f"({name} + 0e0)"  # not as text: CAST gives 22 characters at most, which is not always exact
     return f"CAST({name} AS CHAR)"
 
 
@@ -89,25 +89,27 @@ def order(key: Sequence[KeyColumn], *, backwards: bool = False, alias: str = "")
     return ", ".join(f"{dot}{quote(p.column.name)} {'DESC' if p.descending != backwards else 'ASC'}" for p in key)
 
 
-def _compare(part: KeyColumn, operator: str, text: str, name: str, *, between: bool = False) -> Sql:
-    """`name operator constant` in the direction of the index; `between` if there is a bound on the other side, too."""
+def _compare(part: KeyColumn, operator: str, text: str, name: str) -> Sql:
+    """`name operator constant`, the operator in the direction of the index."""
     if part.descending:
         operator = operator.translate(str.maketrans("<>", "><"))
-    if part.column.data_type == "enum" and (listed := _listed(part.column, operator, int(text), name, between=between)):
-        return listed
+    if part.column.data_type == "enum" and (members := enum_members(part.column.type)):
+        return _listed(members, operator, int(text), name)
     constant = literal(part.column, text)
     return Sql(f"{name} {operator} {constant.text}", constant.args)
 
 
-def _listed(column: Column, operator: str, index: int, name: str, *, between: bool) -> Sql | None:
-    """A range of an ENUM as its members; None where index 0 (a value that is no member) could be in it."""
-    members = enum_members(column.type)
-    if index == 0 or not members or ("<" in operator and not between):
-        return None
-    if operator == "=":
-        return Sql(f"{name} = %s", (members[index - 1],))
-    first, last = {">": (index, None), ">=": (index - 1, None), "<": (0, index - 1), "<=": (0, index)}[operator]
-    chosen = members[first:last]
+def _listed(members: tuple[str, ...], operator: str, index: int, name: str) -> Sql:
+    """A range of an ENUM as its values; '' is index 0, a value that is no member (no usable ENUM has '' as one)."""
+    values = ("", *members)
+    first, last = {
+        "=": (index, index + 1),
+        ">": (index + 1, None),
+        ">=": (index, None),
+        "<": (0, index),
+        "<=": (0, index + 1),
+    }[operator]
+    chosen = values[first:last]
     return Sql(f"{name} IN ({', '.join(['%s'] * len(chosen))})", chosen) if chosen else Sql("FALSE")
 
 
@@ -145,8 +147,8 @@ def parts(
     width = len(key)
     columns = _names(key, alias, names)
 
-    def term(i: int, operator: str, bound: Bound, *, between: bool = False) -> Sql:
-        return _compare(key[i], operator, bound[i], columns[i], between=between)
+    def term(i: int, operator: str, bound: Bound) -> Sql:
+        return _compare(key[i], operator, bound[i], columns[i])
 
     def equal(bound: Bound, count: int) -> list[Sql]:
         return [term(i, "=", bound) for i in range(count)]
@@ -159,8 +161,8 @@ def parts(
         stop_at = first if high is not None else -1
         found += [conjunction([*equal(low, i), term(i, ">", low)]) for i in range(width - 1, stop_at, -1)]
     if low is not None and high is not None:
-        over = term(first, ">", low, between=True)
-        under = term(first, "<=" if first == width - 1 else "<", high, between=True)
+        over = term(first, ">", low)
+        under = term(first, "<=" if first == width - 1 else "<", high)
         found.append(conjunction([*equal(low, first), over, under]))
         first += 1
     if high is not None:

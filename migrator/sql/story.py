@@ -12,7 +12,7 @@ from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forge
 from migrator.sql.keys import key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.statement import Sql
-from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_write, rename
+from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_for_swap, lock_write, rename
 from migrator.sql.table import (
     add_indexes,
     analyze,
@@ -24,6 +24,7 @@ from migrator.sql.table import (
     move,
     parse_definition,
     set_auto_increment,
+    together,
 )
 from migrator.sql.triggers import EVENTS, drop_trigger, log_trigger, mirror_trigger
 
@@ -80,9 +81,9 @@ def shadow_copy(
         _said("copy", drain_insert(table, shadow, log, key.name, columns, entries), _NOBODY, "milliseconds"),
         _said("copy", drain_forget(log, entries), _NOBODY, "milliseconds"),
     ]
-    missing = [indexes[one] for one in waiting if one in indexes]
-    if missing:
-        said.append(_said("index", add_indexes(shadow, missing), "the shadow, which nobody else uses", "the build"))
+    for names in together(table, waiting):
+        build = add_indexes(shadow, [indexes[one] for one in names])
+        said.append(_said("index", build, "the shadow, which nobody else uses", "the build"))
     said.append(_said("index", analyze(shadow)))
     said.append(_said("mirror", lock_for_switch(table, shadow, log), held, _SHORT))
     if any(column.auto_increment for column in table.columns):
@@ -95,12 +96,9 @@ def shadow_copy(
         *(_said("mirror", _drop(name, "log", event), held, "within the same moment") for event in EVENTS),
         _said("mirror", "UNLOCK TABLES"),
         _said("verify", compare_part(table, shadow, key.name, columns, a_range, a_range)),
-        _said(
-            "swap",
-            rename(name, shadow, retained),
-            f"exclusive metadata locks on {name} and the shadow, when every older transaction has ended",
-            _SHORT,
-        ),
+        _said("swap", lock_for_swap(name, shadow), f"{held}; when every older transaction has ended", _SHORT),
+        _said("swap", rename(name, shadow, retained), held, "within the same moment"),
+        _said("swap", "UNLOCK TABLES"),
         *(_said("clean", _drop(name, "mirror", event), "the retained table, which nobody uses") for event in EVENTS),
         _said("clean", drop_table(log)),
         Said("cleanup", f"{drop_table(retained).shown}  -- by `migrator cleanup`, after {deadline}"),

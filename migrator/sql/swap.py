@@ -31,9 +31,14 @@ def lock_write(table: TableName) -> str:
     return f"LOCK TABLES {qualified(table)} WRITE"
 
 
-def rename(source: TableName, shadow: TableName, retained: TableName) -> str:
-    """The swap: both names change in one atomic statement. Exclusive metadata locks for some milliseconds."""
-    return f"RENAME TABLE {qualified(source)} TO {qualified(retained)}, {qualified(shadow)} TO {qualified(source)}"
+def lock_for_swap(source: TableName, shadow: TableName) -> str:
+    """LOCK TABLES for the swap: RENAME is allowed under it when all its tables are locked WRITE (8.0.13)."""
+    return f"LOCK TABLES {qualified(source)} WRITE, {qualified(shadow)} WRITE"
+
+
+def rename(source: TableName, shadow: TableName, retained: TableName) -> Sql:
+    """The swap: both names change in one atomic statement, while both tables are locked."""
+    return Sql(f"RENAME TABLE {qualified(source)} TO {qualified(retained)}, {qualified(shadow)} TO {qualified(source)}")
 
 
 def direct_alter(table: TableName) -> Sql:

@@ -51,6 +51,17 @@ def add_indexes(shadow: TableName, definitions: Sequence[str]) -> Sql:
     return Sql(f"ALTER TABLE {qualified(shadow)} {actions}, ALGORITHM = INPLACE")
 
 
+def together(table: Table, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Which indexes one ALTER can build: all plain ones; a functional one needs an ALTER of its own (1846).
+
+    Its hidden column cannot be added beside other actions. The server lists functional ones last anyway.
+    """
+    functional = {key.name for key in table.keys if any(part.column is None for part in key.parts)}
+    plain = tuple(name for name in names if name not in functional)
+    alone = tuple((name,) for name in names if name in functional)
+    return ((plain,) if plain else ()) + alone
+
+
 def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
     """The log of changed keys of one source: `seq`, the key columns as `k1`... with their exact types, `noted`.
 

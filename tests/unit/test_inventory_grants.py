@@ -175,5 +175,5 @@ def test_what_cannot_be_read_is_named_with_its_grant() -> None:
         ("table-unreadable", str(WEIRD), True),
     ]
     assert found[1].remedy == "GRANT TRIGGER ON `shop`.* TO 'o''hara'@'%'"
-    assert found[2].remedy == "GRANT SELECT ON `we``ird %s \"näme\"`.* TO 'o''hara'@'%'"
+    assert found[2].remedy == "GRANT SELECT ON `we``ird \\%s \"näme\"`.* TO 'o''hara'@'%'"
     assert unreadable(server(privileges=frozenset({"SELECT", "TRIGGER"})), tables) == ()
