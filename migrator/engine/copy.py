@@ -77,7 +77,9 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: 
     while not ending.is_set() and (no := ranges.take(session)) is not None:
         done = False
         while not done and not ending.is_set():
-            work.checkpoint()
+            work.checkpoint(ending)
+            if ending.is_set():
+                return
             began = work.clock.monotonic()
             chunk = _one_chunk(work, session, no, pacer.rows, passes, ending)
             seconds = work.clock.monotonic() - began

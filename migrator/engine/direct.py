@@ -10,6 +10,7 @@ from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
 from migrator.events import DdlDone, DdlStarting
 from migrator.inventory import read_tables
+from migrator.inventory.filenames import innodb_name
 from migrator.model import TableName
 from migrator.sql.statement import Sql
 from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_write
@@ -41,7 +42,7 @@ def _encrypted(work: Work) -> bool:
     return found[0].encrypted
 
 
-def encrypt_space(work: Work, tablespace: str, tables: list[TableName]) -> None:
+def encrypt_space(work: Work, tablespace: str) -> None:
     """Encrypt a tablespace in place, while its tables are used; the server goes on with it after a crash.
 
     At its beginning the statement takes an exclusive metadata lock on every table in it, for milliseconds,
@@ -50,6 +51,7 @@ def encrypt_space(work: Work, tablespace: str, tables: list[TableName]) -> None:
     """
     if space_encrypted(work, tablespace):
         return
+    tables = tables_inside(work, tablespace)
     statement = Sql(encrypt_tablespace(tablespace))
     work.listen(DdlStarting(work.subject, statement.shown))
     with work.open() as session:
@@ -68,6 +70,17 @@ def encrypt_space(work: Work, tablespace: str, tables: list[TableName]) -> None:
     tell(work, "tablespace", struck, 0.0)
     if not space_encrypted(work, tablespace):
         raise Failed(f"tablespace {tablespace} is not encrypted after ALTER TABLESPACE", remedy="look at the error log")
+
+
+def tables_inside(work: Work, tablespace: str) -> list[TableName]:
+    """Every table in it, whatever the plan's scope is: the statement locks them all."""
+    rows = work.session.rows(
+        "SELECT t.NAME FROM information_schema.INNODB_TABLES AS t JOIN information_schema.INNODB_TABLESPACES AS s"
+        " ON s.SPACE = t.SPACE WHERE s.NAME = %s",
+        (tablespace,),
+    )
+    names = (innodb_name(str(name)) for (name,) in rows)
+    return sorted({name.table for name in names if name is not None})
 
 
 def space_encrypted(work: Work, tablespace: str) -> bool:

@@ -160,9 +160,10 @@ def keep_draining(work: Work, passes: Passes, copying: threading.Event, ending: 
 def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> None:
     """Look at the log's size and age, tell it, note it; raises `LogOverflow` at the bound."""
     row = session.row(f"SELECT TIMESTAMPDIFF(SECOND, noted, NOW()) FROM {qualified(work.log)} ORDER BY seq LIMIT 1")
+    # Not DATA_LENGTH, which is a statistic and late: the file, which never shrinks.
     size = session.value(
-        "SELECT DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
-        (work.log.schema, work.log.name),
+        "SELECT FILE_SIZE FROM information_schema.INNODB_TABLESPACES WHERE NAME = %s",
+        (f"{work.log.schema}/{work.log.name}",),
     )
     age, used = float(row[0] if row else 0), int(size or 0)
     work.listen(Backlog(work.subject, entries, used, age, drained))

@@ -231,7 +231,6 @@ def _space(run: Run, step: Step, listen: Listener) -> str:
     """One tablespace; gives why there is nothing to do any more, or ''."""
     name = TableName("", step.tablespace_name)
     open_step = run.journal.open_step(run.session, name, kind="tablespace")
-    inside = [t for t in run.inventory.tables if any(s.tablespace == step.tablespace_name for s in t.segments)]
     if open_step is None:
         step_id = run.journal.new_step(
             run.session,
@@ -244,13 +243,13 @@ def _space(run: Run, step: Step, listen: Listener) -> str:
     else:
         step_id = open_step.id
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
-    space = Table(name, "InnoDB", sum(t.rows for t in inside), step.facts.data_bytes, 0)
+    space = Table(name, "InnoDB", 0, step.facts.data_bytes, 0)
     work = _work(run, step, space, step_id, listen)
     listen(StepStarted(step.name, step.method, space.rows, space.data_bytes, resumed=open_step is not None))
     try:
         if space_encrypted(work, step.tablespace_name):
             return "already encrypted"
-        encrypt_space(work, step.tablespace_name, [t.name for t in inside])
+        encrypt_space(work, step.tablespace_name)
         return ""
     except SqlError as error:
         raise _told(error, step.name) from None

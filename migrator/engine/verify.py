@@ -72,7 +72,7 @@ def _compare_stretch(
     )
     low, more = one.low, True
     while more and not ending.is_set():
-        work.checkpoint()
+        work.checkpoint(ending)
         began = work.clock.monotonic()
         high = step_forward(session, work, work.shadow, low, one.high, pacer.rows)
         more = high is not None

@@ -35,6 +35,20 @@ def check_source(work: Work, *, triggers: str, session: Session | None = None) -
         if mine is None or table_proof(asked, name) != mine.proof:
             raise SourceChanged(f"{name} is not as this run made it", remedy=_REMEDY)
     proofs = trigger_proofs(asked, work.table.name)
+    ours = {*trigger_names(work.table.name, "log").values(), *trigger_names(work.table.name, "mirror").values()}
+    if added := sorted(set(proofs) - ours):
+        raise SourceChanged(
+            f"a trigger was added to {work.table.name} since its copy began: {', '.join(added)}", remedy=_REMEDY
+        )
+    child = asked.row(
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
+        " WHERE UNIQUE_CONSTRAINT_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s LIMIT 1",
+        (work.table.name.schema, work.table.name.name),
+    )
+    if child is not None:
+        raise SourceChanged(
+            f"a foreign key of {child[0]}.{child[1]} refers to {work.table.name} since its copy began", remedy=_REMEDY
+        )
     for trigger in trigger_names(work.table.name, triggers).values():
         mine = owned.get(("trigger", TableName(work.table.name.schema, trigger)))
         if mine is None or mine.state != "made" or proofs.get(trigger) != mine.proof:

@@ -102,8 +102,11 @@ class Work:
         """Another session of this run, for one thread at a time."""
         return self.sessions.borrow()
 
-    def checkpoint(self) -> None:
-        """Where it is safe to stop: raises `Stopped` if that is wanted; waits while the run is paused."""
+    def checkpoint(self, ending: threading.Event | None = None) -> None:
+        """Where it is safe to stop: raises `Stopped` if that is wanted; waits while the run is paused.
+
+        Returns at once when `ending` is set: then something else has gone wrong, and the caller looks at it.
+        """
         waited_from: float | None = None
         while True:
             if self.stop.is_set():
@@ -111,7 +114,7 @@ class Work:
                     "stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on"
                 )
             self.lease.check()
-            if not self.lease.paused:
+            if not self.lease.paused or (ending is not None and ending.is_set()):
                 return
             now = self.clock.monotonic()
             if waited_from is None:

@@ -3,10 +3,10 @@
 -- schema that is to be migrated. Not ON *.*: who may write to the schema `mysql` is root.
 
 -- The tables to migrate: reading, copying, shadows and their indexes, triggers, the swap.
-GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER, LOCK TABLES, SHOW VIEW ON `shop`.* TO 'migrator'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, TRIGGER, LOCK TABLES ON `shop`.* TO 'migrator'@'%';
 
 -- The journal.
-GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER, LOCK TABLES ON `migrator`.* TO 'migrator'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, TRIGGER, LOCK TABLES ON `migrator`.* TO 'migrator'@'%';
 
 -- Other sessions and their transactions (who blocks), every tablespace; replicas and binlog position.
 GRANT PROCESS, REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO 'migrator'@'%';
@@ -22,6 +22,3 @@ GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO 'migrator'@'%';
 
 -- Prepared XA transactions: they block DDL and show nowhere else.
 GRANT XA_RECOVER_ADMIN ON *.* TO 'migrator'@'%';
-
--- sql_log_bin = 0 for the probe of the keyring; innodb_ddl_threads and the like for index builds.
-GRANT SESSION_VARIABLES_ADMIN ON *.* TO 'migrator'@'%';

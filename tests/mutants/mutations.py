@@ -1,0 +1,211 @@
+"""What is broken, and which tests have to notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_ENGINE: Final = "tests/server/engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """`old` stands in `file` exactly once and becomes `new`; then one of `tests` has to fail."""
+
+    invariant: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _in(module: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{_ENGINE}/{module}.py::{name}" for name in names) or (f"{_ENGINE}/{module}.py",)
+
+
+MUTATIONS: Final = (
+    Mutation(
+        "1, 4: only keys in copied ranges are drained",
+        "migrator/engine/drain.py",
+        "ready = [int(seq) for seq, waits in entries if not waits]",
+        "ready = [int(seq) for seq, _ in entries]",
+        _in("test_rows"),
+    ),
+    Mutation(
+        "1: what has changed is brought",
+        "migrator/engine/drain.py",
+        "    session.run_exact(drain_insert(",
+        "    str(drain_insert(",
+        _in("test_rows"),
+    ),
+    Mutation(
+        "1: an update logs the new key, too",
+        "migrator/sql/triggers.py",
+        """f" IF NOT ({_key_kept(names)}) THEN {append} ({_values('NEW', names)}); END IF; END",""",
+        """f" END",""",
+        _in("test_rows"),
+    ),
+    Mutation(
+        "1: the log is empty before the mirror begins",
+        "migrator/engine/mirror.py",
+        "        bring(work, session, entries)\n",
+        "        pass\n",
+        _in("test_rows"),
+    ),
+    Mutation(
+        "2: AUTO_INCREMENT goes on where it was",
+        "migrator/engine/mirror.py",
+        "    _carry_auto_increment(work, session)\n",
+        "",
+        _in("test_definition", "test_auto_increment_goes_on"),
+    ),
+    Mutation(
+        "2: deferred indexes leave the definition as it was",
+        "migrator/sql/table.py",
+        "    listed = [keys[name] for name in parse_definition(create_table).indexes if name in keys]\n",
+        "    listed = sorted(table.keys, key=lambda key: key.name)\n",
+        _in("test_definition", "test_the_definition_stays"),
+    ),
+    Mutation(
+        "5: a chunk and its cursor are one transaction",
+        "migrator/engine/copy.py",
+        "    work.journal.advance(session, work.step_id, no,",
+        '    session.run("COMMIT")\n    work.journal.advance(session, work.step_id, no,',
+        _in("test_crash", "test_a_chunk_and_its_cursor_are_one", "test_a_chunk_is_never_half_there"),
+    ),
+    Mutation(
+        "6: a table is ours by proof, not by its name",
+        "migrator/engine/objects.py",
+        '        if there != owned.proof and not (owned.state == "intended" and name.schema == journal.schema):\n',
+        "        if False:\n",
+        _in("test_names", "test_a_shadow_that_was_replaced_is_not_dropped"),
+    ),
+    Mutation(
+        "6: a trigger is ours by proof, not by its name",
+        "migrator/engine/objects.py",
+        "        if name in there and (mine is None or not is_our_trigger(mine, there[name])):\n",
+        "        if False:\n",
+        _in("test_names", "test_a_trigger_of_somebody_else_with_our_name"),
+    ),
+    Mutation(
+        "7: the swap waits for transactions that are older than the copy",
+        "migrator/engine/swap.py",
+        "    _wait_out_older_transactions(work)\n    if table_proof",
+        "    if table_proof",
+        _in("test_swap", "test_the_swap_waits_for_an_old_snapshot"),
+    ),
+    Mutation(
+        "7: a transaction is known by its session and beginning, not by its changing number",
+        "migrator/engine/swap.py",
+        "SELECT trx_mysql_thread_id, trx_started FROM",
+        "SELECT trx_mysql_thread_id, CONCAT(trx_id, trx_started) FROM",
+        _in("test_swap", "test_a_transaction_that_writes_across_the_end_of_the_wait_is_still_an_old_one"),
+    ),
+    Mutation(
+        "7, 9: looked at once more while both tables are held",
+        "migrator/engine/swap.py",
+        '            check_source(work, triggers="mirror")\n            work.ddl(rename',
+        "            work.ddl(rename",
+        _in("test_source_changes"),
+    ),
+    Mutation(
+        "8: a warning on the copy is an error",
+        "migrator/engine/copy.py",
+        "        left -= session.run_exact(copy_part(",
+        "        left -= session.run(copy_part(",
+        _in("test_verify", "test_a_warning_on_copy_is_an_error"),
+    ),
+    Mutation(
+        "8: rows are compared byte by byte",
+        "migrator/sql/copy.py",
+        """        return f"CAST({name} AS BINARY)"
+    if column.data_type == "json":""",
+        """        return name
+    if column.data_type == "json":""",
+        _in("test_verify", "test_a_planted_difference_is_found"),
+    ),
+    Mutation(
+        "8: equal counts are not enough",
+        "migrator/engine/verify.py",
+        "        if not source == shadow == equal:",
+        "        if source != shadow:",
+        _in("test_verify", "test_a_planted_difference_is_found"),
+    ),
+    Mutation(
+        "9: a changed source, a lost trigger voids the copy",
+        "migrator/engine/watch.py",
+        "    asked = session or work.session\n",
+        "    asked = session or work.session\n    if asked:\n        return\n",
+        _in("test_source_changes"),
+    ),
+    Mutation(
+        "10: every connection reaches the same server",
+        "migrator/db.py",
+        "        if self.server_uuid and uuid != self.server_uuid:\n",
+        "        if False:\n",
+        _in("test_link", "test_another_server_behind_the_same_address_is_refused"),
+    ),
+    Mutation(
+        "10: a run that has lost its lease changes nothing more",
+        "migrator/engine/lease.py",
+        "        if token is None or int(token) != self._token:\n",
+        "        if False:\n",
+        _in("test_control", "test_a_run_that_slept_past_its_lease_changes_nothing_more"),
+    ),
+    Mutation(
+        "11: the log is encrypted, its keys are data",
+        "migrator/sql/table.py",
+        """ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'\"""",
+        """ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'N'\"""",
+        _in("test_secrets"),
+    ),
+    Mutation(
+        "11: no error text carries a value",
+        "migrator/db.py",
+        """        return "Duplicate entry for key " + text.rsplit("for key ", 1)[-1]""",
+        """        return text""",
+        (*_in("test_secrets"), "tests/unit"),
+    ),
+    Mutation(
+        "12: a place in a FLOAT key is exact",
+        "migrator/sql/keys.py",
+        'return f"({name} + 0e0)"',
+        'return f"CAST({name} + 0e0 AS CHAR)"',
+        _in("test_keys", "test_a_key_of_every_type"),
+    ),
+    Mutation(
+        "12: names are quoted, backticks in them doubled",
+        "migrator/sql/names.py",
+        """identifier.replace("`", "``").replace("%", "%%")""",
+        """identifier.replace("%", "%%")""",
+        (*_in("test_keys", "test_names_are_quoted_where_they_are_columns_too"), "tests/unit"),
+    ),
+    Mutation(
+        "12: per cent signs in names reach the server as they are",
+        "migrator/sql/names.py",
+        """identifier.replace("`", "``").replace("%", "%%")""",
+        """identifier.replace("`", "``")""",
+        (*_in("test_keys", "test_names_are_quoted_where_they_are_columns_too"), "tests/unit"),
+    ),
+    Mutation(
+        "13: a chunk costs what it copies",
+        "migrator/sql/keys.py",
+        """    if part.column.data_type == "enum" and (members := enum_members(part.column.type)):""",
+        """    if part.column.data_type == "none" and (members := enum_members(part.column.type)):""",
+        _in("test_keys", "test_a_chunk_reads_what_it_copies"),
+    ),
+    Mutation(
+        "a paused run copies nothing",
+        "migrator/engine/work.py",
+        "            if not self.lease.paused:\n",
+        "            if True:\n",
+        _in("test_control", "test_a_paused_run_drains_and_goes_on"),
+    ),
+    Mutation(
+        "the log stays within its bound",
+        "migrator/engine/drain.py",
+        "    if entries > work.limits.log_max_entries or used > work.limits.log_max_bytes:\n",
+        "    if entries < 0:\n",
+        _in("test_control", "test_a_log_that_grows_beyond_its_bound_is_given_up"),
+    ),
+)

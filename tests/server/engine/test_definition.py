@@ -1,0 +1,161 @@
+"""After the swap SHOW CREATE TABLE says what it said before, apart from ENCRYPTION='Y'."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.server.engine.kit import WEIRD, At, Lab, each, name, phase
+from tests.server.engine.test_rows import NUMBERS
+from migrator.events import ChunkCopied
+
+SOME = f"({NUMBERS.format(700)}) AS many"
+
+INDEXES = """(
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT, a INT NOT NULL, b VARCHAR(60) NOT NULL, c TEXT, g GEOMETRY NOT NULL SRID 0, d INT,
+  KEY z_first (a), KEY desc_ (a DESC, b), FULLTEXT KEY words (c), KEY prefix_ (b(5), a), UNIQUE KEY y_unique (d, id),
+  SPATIAL KEY place (g), KEY unseen (d) INVISIBLE, KEY functional ((a * 2), (LOWER(b))), UNIQUE KEY x_not_null (b, id),
+  PRIMARY KEY (id), KEY a_last (d) COMMENT 'it''s "50 %" `x`, (y', FULLTEXT KEY more (b, c) WITH PARSER ngram,
+  UNIQUE KEY w_prefix (b(10), id), KEY `k``%s "n"` (a, d) USING BTREE
+) COMMENT='one ''quoted'' and a \\\\ and ENCRYPTION=''N'' AUTO_INCREMENT=5 %s' """
+
+COLUMNS = """(
+  id BIGINT NOT NULL, hidden INT INVISIBLE DEFAULT 7, v VARCHAR(60) CHARACTER SET latin1 NOT NULL DEFAULT 'a''b,(c' COMMENT 'x, KEY `y` (`z`)',
+  kept INT GENERATED ALWAYS AS (id + 1) STORED COMMENT 'kept', computed VARCHAR(80) GENERATED ALWAYS AS (CONCAT(v, '%s`')) VIRTUAL INVISIBLE,
+  j JSON DEFAULT (JSON_OBJECT('a', 1)), e ENUM('a,b','c)','it''s') NOT NULL DEFAULT 'a,b', u BINARY(16) DEFAULT (UUID_TO_BIN(UUID())),
+  at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), b BIT(9) DEFAULT b'101', d DECIMAL(10,3) UNSIGNED ZEROFILL,
+  PRIMARY KEY (id), KEY (kept), KEY (computed), UNIQUE KEY (v, id)
+) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8 STATS_PERSISTENT=1 STATS_AUTO_RECALC=0 STATS_SAMPLE_PAGES=33 COLLATE utf8mb4_general_ci"""
+
+PARTITIONS = """(
+  id INT NOT NULL, at DATE NOT NULL, v VARCHAR(60), PRIMARY KEY (id, at), KEY at (at)
+) ROW_FORMAT=DYNAMIC PARTITION BY RANGE COLUMNS (at) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (
+  PARTITION `p``1 %s` VALUES LESS THAN ('2020-01-01') COMMENT = 'it''s, (old)', PARTITION p2 VALUES LESS THAN ('2021-01-01'),
+  PARTITION rest VALUES LESS THAN (MAXVALUE))"""
+
+CHECKS = """(
+  id INT PRIMARY KEY, v INT CHECK (v > 0), w INT, CHECK (w < v * 1000), CHECK (v <> 13) NOT ENFORCED
+) AVG_ROW_LENGTH=77 MAX_ROWS=99999 MIN_ROWS=3 PACK_KEYS=1 CHECKSUM=1 DELAY_KEY_WRITE=1"""
+
+CASES = {
+    "indexes": (INDEXES, "(a, b, c, g, d) SELECT n % 50, CONCAT('word', n), CONCAT('some words ', n), POINT(n, n), n"),
+    "columns": (COLUMNS, "(id, v, d) SELECT n * 1000, CONCAT('v', n), n / 7"),
+    "partitions": (PARTITIONS, "SELECT n, '2019-06-01' + INTERVAL n DAY, 'x'"),
+    "checks": (CHECKS, "SELECT n, n, n + 1"),
+}
+
+
+def comparable(create: str) -> str:
+    """SHOW CREATE TABLE without what may differ."""
+    head, _, options = create.rpartition("\n)")
+    options = re.sub(r" AUTO_INCREMENT=\d+", "", options, count=1)
+    return head + re.sub(r" (/\*!80016 )?ENCRYPTION='Y'( \*/)?", "", options, count=1)
+
+
+@pytest.mark.parametrize("table", ["t", WEIRD], ids=["plain", "weird"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_definition_stays(lab: Lab, case: str, table: str) -> None:
+    """Indexes in their order, columns, comments, partitions, checks and options come out as they were."""
+    definition, rows = CASES[case]
+    lab.run(f"CREATE TABLE {name(table)} {definition}")
+    lab.fill(table, f"INSERT IGNORE INTO {name(table)} {rows} FROM {SOME}")
+    before = lab.show_create(table)
+    ran = lab.apply(table)
+    ran.assert_outcome("done")
+    after = lab.show_create(table)
+    assert "ENCRYPTION='Y'" in after
+    assert comparable(after) == comparable(before)
+    lab.assert_done(table)
+
+
+def test_histograms_are_lost_and_the_plan_says_so(lab: Lab) -> None:
+    """The server keeps no histogram for an encrypted table: a reviewer reads that in the plan, and the step still succeeds."""
+    lab.table("t", "(id INT PRIMARY KEY, a INT, b INT)", f"SELECT n, n % 20, n FROM {SOME}")
+    lab.run("ANALYZE TABLE t UPDATE HISTOGRAM ON a, b WITH 8 BUCKETS")
+    plan = lab.plan("t")
+    assert any("histogram" in finding.message for finding in plan.steps[0].findings)
+    lab.apply(plan=plan).assert_outcome("done")
+    lab.assert_done("t")
+
+
+def test_statistics_are_of_the_whole_table(lab: Lab) -> None:
+    """The first query after the swap is planned on statistics of the copied rows, not of an empty table."""
+    lab.table("t", "(id INT PRIMARY KEY, a INT, KEY (a))", f"SELECT n, n % 20 FROM {SOME}")
+    lab.apply("t").assert_outcome("done")
+    stats = "SELECT n_rows FROM mysql.innodb_table_stats WHERE database_name = %s AND table_name = 't'"
+    assert lab.value(stats, lab.schema) > 600
+    cardinality = "SELECT CARDINALITY FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s AND INDEX_NAME = 'a' AND TABLE_NAME = 't'"
+    assert 10 <= lab.value(cardinality, lab.schema) <= 40
+
+
+@pytest.mark.parametrize(
+    ("table", "comment"), [("t", ""), (WEIRD, "COMMENT ') ENGINE=InnoDB AUTO_INCREMENT=7 x'")], ids=["plain", "weird"]
+)
+def test_auto_increment_goes_on(lab: Lab, table: str, comment: str) -> None:
+    """Numbers of rows that were deleted, also rolled back ones and those taken while mirrored, never come back."""
+    lab.table(table, f"(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY {comment}, v VARCHAR(60))", f"SELECT n, 'x' FROM {SOME}")
+    lab.run(f"DELETE FROM {name(table)} WHERE id > 600", f"DELETE FROM {lab.in_ledger(table)} WHERE id > 600")
+    last = [700]
+
+    def take_and_delete() -> None:
+        with lab.application(table) as app:
+            app.query("INSERT INTO {t} (v) VALUES ('rolled back')")
+            app.connection.rollback()
+            app.query("INSERT INTO {t} (v) VALUES ('deleted')")
+            last.append(int(app.query("SELECT LAST_INSERT_ID()")[0][0]))
+            app.query("DELETE FROM {t} WHERE v = 'deleted'")
+            app.connection.commit()
+
+    moments = [phase("copy"), phase("mirror"), phase("mirror", ended=True), phase("swap"), phase("clean")]
+    ran = lab.apply(table, at=[At(when, take_and_delete) for when in moments])
+    ran.assert_outcome("done")
+    take_and_delete()
+    assert last == sorted(set(last)), "a number came back"
+    assert len(last) == 7
+    lab.assert_done(table)
+
+
+def test_a_table_that_was_empty_keeps_its_counter(lab: Lab) -> None:
+    """A table whose rows are all deleted goes on counting where it was."""
+    lab.table("t", "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, v INT)", f"SELECT n, n FROM {SOME}")
+    lab.run("DELETE FROM t", f"DELETE FROM {lab.in_ledger('t')}")
+    lab.apply("t").assert_outcome("done")
+    lab.run("INSERT INTO t (v) VALUES (1)")
+    assert lab.value("SELECT id FROM t") == 701
+
+
+def test_values_of_every_type_come_over_exactly(lab: Lab) -> None:
+    """Every type's odd values, copied, drained and mirrored: JSON numbers, bits, geometry, NULL and '', blanks, -0."""
+    definition = """(
+        id INT PRIMARY KEY, ch CHAR(5), vc VARCHAR(20), bi BINARY(4), vb VARBINARY(10), bl LONGBLOB, tx MEDIUMTEXT CHARACTER SET utf16,
+        j JSON, f FLOAT, d DOUBLE, de DECIMAL(65,30), b1 BIT(1), b64 BIT(64), e ENUM('','x'), s SET('a','b'), y YEAR, dt DATE,
+        dtm DATETIME(6), ts TIMESTAMP(6) NULL, ti TIME(6), g GEOMETRY, p POINT SRID 4326, bo BOOL, tu BIGINT UNSIGNED, vec VECTOR(3))"""
+    columns = "id, ch, vc, bi, vb, bl, tx, j, f, d, de, b1, b64, e, s, y, dt, dtm, ts, ti, g, p, bo, tu, vec"
+    values = [
+        "'a ', 'a ', 'a', 'a', UNHEX('00FF0A'), '😀\\n', '{\"a\": 1.0, \"b\": [1, \"1\", null, 1e2]}', 0.1, 0.1, -0.000000000000000000000000000001, 1, ~0,"
+        " 'x', 'a,b', 2155, '9999-12-31', '9999-12-31 23:59:59.999999', '2038-01-19 03:14:07.499999', '-838:59:59', POINT(1, -0e0), ST_SRID(POINT(1, 2), 4326), 1, ~0, TO_VECTOR('[1,2,-0.5]')",
+        "'', '', '', '', '', '', '\"\"', -0e0, -0e0, 0, 0, 0, '', '', 0, '0000-00-00', '2024-00-00', '1970-01-01 00:00:01', '-00:00:00.000001',"
+        " ST_GeomFromText('GEOMETRYCOLLECTION EMPTY'), ST_SRID(POINT(90, -90), 4326), 0, 0, NULL",
+        ", ".join(["NULL"] * 24),
+        "'a', 'a\\0', UNHEX('61000000'), ' ', REPEAT('x', 100000), REPEAT('ä', 50000), 'true', 3.4e38, 5e-324, 99999999999999999999999999999999999.999999999999999999999999999999,"
+        " 0, 1, 5, 3, 1970, '1000-01-01', '1000-01-01', NULL, '838:59:58.999999', LINESTRING(POINT(0, 0), POINT(1e300, 1)), NULL, NULL, 1, NULL",
+    ]
+    lab.run(f"CREATE TABLE t {definition}")
+    rows = ", ".join(f"({n}, {values[n % len(values)]})" for n in range(1, 61))
+    lab.fill("t", f"INSERT IGNORE INTO t ({columns}) VALUES {rows}")
+    with lab.application("t") as app:
+        app.query("SET sql_mode = ''")
+
+        def change() -> None:
+            app.write("UPDATE {t} SET id = id + 1000 WHERE id BETWEEN 5 AND 12", "UPDATE {t} SET tu = 17 WHERE id BETWEEN 20 AND 24")
+            app.write(f"INSERT INTO {{t}} ({columns}) SELECT 2000 + {columns} FROM {{t}} WHERE id BETWEEN 30 AND 37", "DELETE FROM {t} WHERE id > 1900 AND id % 2")
+            app.write("DELETE FROM {t} WHERE id > 999")
+
+        def change_and_leave() -> None:
+            change()
+            app.write("UPDATE {t} SET id = id + 500 WHERE id BETWEEN 40 AND 47", "UPDATE {t} SET bo = 0 WHERE id > 500")
+
+        ran = lab.apply("t", at=[At(each(ChunkCopied), change_and_leave), At(phase("verify"), change_and_leave)])
+    ran.assert_outcome("done")
+    lab.assert_done("t")

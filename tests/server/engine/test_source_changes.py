@@ -1,0 +1,162 @@
+"""What a person does to the table meanwhile is noticed: nothing is swapped, the table stays as it was made, the next run is done."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from migrator.events import ChunkCopied, ChunkVerified, Waiting
+from tests.server.engine.kit import At, Lab, When, ddl, each, phase
+from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
+
+CHANGES = {
+    "truncate": ["TRUNCATE TABLE {t}"],
+    "rebuild": ["ALTER TABLE {t} FORCE"],
+    "new column": ["ALTER TABLE {t} ADD COLUMN z INT DEFAULT 5, ALGORITHM=INSTANT"],
+    "new default": ["ALTER TABLE {t} ALTER COLUMN v SET DEFAULT 'x'"],
+    "new index": ["CREATE INDEX zz ON {t} (v)"],
+    "index gone": ["DROP INDEX w ON {t}"],
+    "emptied by a new table": ["CREATE TABLE {x} LIKE {t}", "RENAME TABLE {t} TO {y}, {x} TO {t}"],
+}
+
+MOMENTS: dict[str, When] = {
+    "copy": each(ChunkCopied),
+    "indexes": ddl("ADD UNIQUE"),
+    "verify": each(ChunkVerified),
+    "swap": phase("swap"),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "moment"),
+    [(change, moment) for change in CHANGES for moment in ("copy", "verify")] + [("truncate", "indexes")],
+)
+def test_a_change_of_the_table(lab: Lab, change: str, moment: str) -> None:
+    """DDL on the source while it is copied, indexed, verified or about to be swapped."""
+    lab.table("t", *BY_NUMBER)
+    statements = CHANGES[change]
+
+    def do() -> None:
+        lab.run(*(s.format(t="t", x="x", y="y") for s in statements))
+        there = {"t": lab.in_ledger("t"), "x": f"{lab.ledger}.x", "y": f"{lab.ledger}.y"}
+        lab.run(*(s.format(**there) for s in statements))
+
+    swap = f"RENAME TABLE `{lab.schema}`.`t`"
+    ran = lab.apply("t", at=[At(MOMENTS[moment], do)])
+    ran.assert_outcome("failed")
+    assert ran.outcome.exit_code == 3
+    assert not [s for s in ran.statements() if s.startswith(swap)]
+    assert not lab.encrypted("t")
+    lab.assert_equal("t")
+    assert not lab.value("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s", lab.schema)
+    if change.startswith("emptied"):
+        lab.run("DROP TABLE y")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("change", ["truncate", "new index", "rebuild"])
+def test_a_change_in_the_last_moment(lab: Lab, change: str) -> None:
+    """DDL that comes while the swap waits for its instant, after everything was checked, is noticed in that instant."""
+    lab.table("t", *BY_NUMBER)
+    statements = CHANGES[change]
+    with closing(lab.connect()) as reader, reader.cursor() as cursor:
+
+        def hold() -> None:
+            cursor.execute("SELECT 1 FROM t WHERE FALSE")
+
+        def do() -> None:
+            reader.rollback()
+            lab.run(*(s.format(t="t") for s in statements), *(s.format(t=lab.in_ledger("t")) for s in statements))
+
+        waits = At(lambda event: isinstance(event, Waiting) and "free instant" in event.reason, do)
+        ran = lab.apply("t", at=[At(phase("swap"), hold), waits])
+    assert waits.seen
+    ran.assert_outcome("failed")
+    assert not [s for s in ran.statements() if s.startswith("RENAME TABLE")]
+    lab.assert_equal("t")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("how", ["TRUNCATE PARTITION p1", "DROP PARTITION p1", "EXCHANGE PARTITION p1 WITH TABLE {x}"])
+def test_a_change_of_one_partition(lab: Lab, how: str) -> None:
+    """TRUNCATE, DROP and EXCHANGE PARTITION fire no trigger and leave CREATE_TIME alone, and are noticed all the same."""
+    partitions = "PARTITION p0 VALUES LESS THAN (1000), PARTITION p1 VALUES LESS THAN (2000), PARTITION p2 VALUES LESS THAN (9000)"
+    lab.table(
+        "t",
+        f"(id INT NOT NULL PRIMARY KEY, v VARCHAR(80)) PARTITION BY RANGE (id) ({partitions})",
+        f"SELECT n, REPEAT('x', 70) FROM ({NUMBERS.format(2500)}) AS many",
+    )
+    lab.run("CREATE TABLE x (id INT NOT NULL PRIMARY KEY, v VARCHAR(80))", f"CREATE TABLE {lab.ledger}.x LIKE x")
+
+    def do() -> None:
+        lab.run(f"ALTER TABLE t {how.format(x='x')}")
+        lab.run(f"ALTER TABLE {lab.in_ledger('t')} {how.format(x=lab.ledger + '.x')}")
+
+    lab.apply("t", at=[At(each(ChunkCopied), do, 2)]).assert_outcome("failed")
+    lab.assert_equal("t")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+def test_a_table_in_the_system_tablespace_is_truncated(lab: Lab) -> None:
+    """In ibdata1 TRUNCATE leaves the tablespace's number alone; it is noticed all the same."""
+    lab.server.rows("SET GLOBAL innodb_file_per_table = OFF")
+    try:
+        lab.table("t", *BY_NUMBER)
+    finally:
+        lab.server.rows("SET GLOBAL innodb_file_per_table = ON")
+
+    def do() -> None:
+        lab.run("TRUNCATE TABLE t", f"TRUNCATE TABLE {lab.in_ledger('t')}")
+
+    lab.apply("t", at=[At(each(ChunkCopied), do)]).assert_outcome("failed")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("moment", ["copy", "verify", "swap"])
+@pytest.mark.parametrize("again", [False, True], ids=["dropped", "made anew"])
+def test_a_trigger_is_dropped(lab: Lab, moment: str, again: bool) -> None:
+    """A trigger of ours that was dropped, or dropped and made again from its own text, voids the copy."""
+    lab.table("t", *BY_NUMBER)
+    trigger = f"_t_{'log' if moment == 'copy' else 'mirror'}_del"
+    body = "SELECT ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AND TRIGGER_NAME = %s"
+
+    def do() -> None:
+        text = lab.value(body, lab.schema, trigger)
+        lab.run(f"DROP TRIGGER {trigger}", "DELETE FROM t WHERE id = 300", f"DELETE FROM {lab.in_ledger('t')} WHERE id = 300")
+        if again:
+            lab.run(f"CREATE TRIGGER {trigger} AFTER DELETE ON t FOR EACH ROW {text}")
+
+    ran = lab.apply("t", at=[At(MOMENTS[moment], do)])
+    ran.assert_outcome("person" if again else "failed")
+    assert not lab.encrypted("t")
+    lab.assert_equal("t")
+    if again:  # it is not provably ours, so it is a person who drops it
+        lab.run(f"DROP TRIGGER {trigger}")
+        lab.apply("t").assert_outcome("failed")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("how", ["DROP TABLE {t}", "RENAME TABLE {t} TO {y}"])
+@pytest.mark.parametrize("moment", ["copy", "verify"])
+def test_the_source_goes_away(lab: Lab, how: str, moment: str) -> None:
+    """A table that is dropped or gets another name: the step fails, and triggers, shadow and log are taken away."""
+    lab.table("t", *BY_NUMBER)
+    ran = lab.apply("t", at=[At(MOMENTS[moment], lambda: lab.run(how.format(t="t", y="y")))])
+    ran.assert_outcome("failed")
+    assert "t is gone" in ran.step.message
+    assert lab.names() == ({"y"} if "RENAME" in how else set())
+
+
+def test_the_application_may_alter_another_table(lab: Lab) -> None:
+    """DDL on other tables of the schema is nobody's business."""
+    lab.table("t", *BY_NUMBER)
+    lab.table("u", *BY_NUMBER)
+    ran = lab.apply("t", at=[At(each(ChunkCopied), lambda: lab.run("ALTER TABLE u FORCE", "TRUNCATE TABLE u"))])
+    ran.assert_outcome("done")
+    lab.assert_done("t")
