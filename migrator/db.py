@@ -153,6 +153,8 @@ def _tls(to: Connect) -> dict[str, Any]:
     if to.ssl_mode == "DISABLED" or (to.socket and to.ssl_mode == "PREFERRED"):
         return {"ssl_disabled": True}
     context = ssl.create_default_context(cafile=to.ssl_ca)
+    # The certificates that the server makes for itself are not strict, and Python 3.13 would refuse them.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.check_hostname = to.ssl_mode == "VERIFY_IDENTITY"
     context.verify_mode = ssl.CERT_REQUIRED if to.ssl_mode.startswith("VERIFY") else ssl.CERT_NONE
     if to.ssl_cert:
@@ -440,6 +442,8 @@ def _unreachable(to: Connect, error: SqlError) -> MigratorError:
     """The error of a connection attempt, in words that tell what to do."""
     if error.number in {ER.ACCESS_DENIED_ERROR, 1698, 1251, 2059}:
         remedy = "check the user, the password and from which host this account may connect"
+    elif "CERTIFICATE" in error.text:
+        remedy = "check --ssl-ca, and that --ssl-mode asks for no more than the server's certificate says"
     elif error.number == ER.BAD_DB_ERROR:
         remedy = "check the schema's name"
     else:

@@ -16,7 +16,7 @@ from migrator.db import Session, SqlError
 from migrator.engine.ranges import common_of
 from migrator.engine.work import Work
 from migrator.errors import Failed, LogOverflow
-from migrator.events import Backlog, Waiting
+from migrator.events import Backlog
 from migrator.sql.copy import drain_delete, drain_forget, drain_insert, read_log
 from migrator.sql.keys import Bound, log_columns, within
 from migrator.sql.names import qualified
@@ -176,10 +176,12 @@ def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> No
 
 
 def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
-    """Drain until a pass has met no more than `until` entries. No locks on the source."""
+    """Drain until a pass has met no more than `until` entries; a paused run goes on draining. No locks on the source."""
     drained = passes = 0
+    even_if_paused = threading.Event()
+    even_if_paused.set()
     while True:
-        work.checkpoint()
+        work.checkpoint(even_if_paused)
         done = drain_pass(work, work.session)
         passes += 1
         drained += done.drained
@@ -189,9 +191,9 @@ def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
                 f"{done.left} changes of {work.subject} lie in ranges that are not copied",
                 remedy="this is a bug: report it",
             )
-        if done.seen <= until:
+        if work.lease.paused:
+            work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
+        elif done.seen <= until:
             return
-        if passes % PASSES_UNTIL_TOLD == 0:
-            work.listen(
-                Waiting(work.subject, f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0)
-            )
+        elif passes % PASSES_UNTIL_TOLD == 0:
+            work.waits(f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0)

@@ -20,7 +20,7 @@ from typing import Final
 from migrator.db import INTERRUPTED, TRY_AGAIN, Session, SqlError, jitter
 from migrator.engine.work import Work
 from migrator.errors import Failed
-from migrator.events import Moment, Waiting
+from migrator.events import Moment
 from migrator.inventory import read_blockers
 from migrator.model import TableName
 from migrator.sql.statement import Sql
@@ -129,7 +129,7 @@ def strike(
             blind = blind or (waited > BLIND_AFTER_SECONDS and patience_seconds is None)
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
                 told = work.clock.monotonic()
-                work.listen(Waiting(work.subject, "waiting for a free instant", waited, read_blockers(ender, tables)))
+                work.waits("waiting for a free instant", waited, read_blockers(ender, tables))
             work.clock.wait(work.stop, jitter(0.3 if blind else 0.005))
 
 

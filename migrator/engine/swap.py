@@ -15,7 +15,7 @@ from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, 
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
-from migrator.events import Retained, Waiting
+from migrator.events import Retained
 from migrator.model import Blocker
 from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.triggers import drop_trigger
@@ -103,14 +103,8 @@ def _wait_out_older_transactions(work: Work) -> None:
                 raise _too_old(work, older or set())
             if waited - told > TELL_EVERY_SECONDS:
                 told = waited
-                work.listen(
-                    Waiting(
-                        work.subject,
-                        "waiting for transactions that are older than the copy",
-                        waited,
-                        _name(work, older or set()),
-                    )
-                )
+                reason = "waiting for transactions that are older than the copy"
+                work.waits(reason, waited, _name(work, older or set()))
             work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
         marker.run("COMMIT")
 

@@ -15,7 +15,7 @@ from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
 from migrator.events import DdlDone, DdlStarting, Event, Listener, PhaseEnded, PhaseStarted, Waiting
 from migrator.inventory import read_blockers
-from migrator.model import Key, Table, TableName
+from migrator.model import Blocker, Key, Table, TableName
 from migrator.planner.plan import Defaults, Step
 from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of
@@ -122,6 +122,12 @@ class Work:
                 self.listen(Waiting(self.subject, "paused by a person", 0.0))
             self.clock.wait(self.stop, 0.2)
 
+    def waits(self, reason: str, seconds: float, blockers: tuple[Blocker, ...] = ()) -> None:
+        """Tell what is waited for, and note it for `status`; from the thread that runs the step."""
+        self.listen(Waiting(self.subject, reason, seconds, blockers))
+        who = ", ".join(f"session {b.session_id} ({b.user}, {b.reason}, {b.seconds} s)" for b in blockers)
+        self.journal.set_step(self.session, self.step_id, waiting=f"{reason}: {who}" if who else reason)
+
     def ddl(self, statement: Sql, session: Session | None = None, *, on: TableName | None = None) -> None:
         """Send a statement that changes a definition, and tell before and after.
 
@@ -141,8 +147,7 @@ class Work:
                 if error.number != LOCK_WAIT or on is None or waited > self.limits.moment_wait_seconds:
                     raise
                 self.checkpoint()
-                blockers = read_blockers(self.session, [on])
-                self.listen(Waiting(self.subject, f"waiting for a metadata lock on {on}", waited, blockers))
+                self.waits(f"waiting for a metadata lock on {on}", waited, read_blockers(self.session, [on]))
         self.listen(DdlDone(self.subject, shown, self.clock.monotonic() - began))
 
     def phase(self, name: str, work: Callable[[Work], None]) -> None:

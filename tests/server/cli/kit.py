@@ -133,14 +133,20 @@ def each(kind: str) -> When:
     return lambda event: event["event"] == kind
 
 
+def _narrow_pipe() -> tuple[int, int]:
+    """A pipe with room for one packet; what is written in one piece is one, up to 4096 bytes."""
+    ends = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, 4096)
+    return ends
+
+
 class Held:
     """A running `apply --events` that goes no further than the test lets it."""
 
     def __init__(
         self, arguments: Sequence[str], environment: dict[str, str], folder: Path, check: Callable[[str], None]
     ):
-        self._read_end, write_end = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
-        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+        self._read_end, write_end = _narrow_pipe()
         self._copy_read, self._copy_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._err = folder / f"stderr-{time.monotonic_ns()}"
         self._check = check
@@ -288,25 +294,28 @@ class Desk:
         return ran
 
     def stopped_at_line(self, command: str, *arguments: object, line: str, number: signal.Signals) -> Ran:
-        """Run a command, and send it a signal as soon as it has said a line on stderr."""
+        """Run a command and send it a signal when it has said a line on stderr, and at most one more."""
         words = self._words(command, arguments, None)
-        with subprocess.Popen(
-            words,
-            env=_environment(self.folder, {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stderr
-            said = ""
-            while line not in said:
-                more = process.stderr.readline()
-                assert more, f"it ended without saying {line!r}:\n{said}"
+        read_end, write_end = _narrow_pipe()
+        out, said = self.folder / "stdout", b""
+        with out.open("wb") as stdout, os.fdopen(read_end, "rb", buffering=0) as err:
+            process = subprocess.Popen(
+                words,
+                env=_environment(self.folder, {}),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=write_end,
+                start_new_session=True,
+            )
+            os.close(write_end)
+            sent = False
+            while more := err.read(65536):
                 said += more
-            process.send_signal(number)
-            out, err = process.communicate(timeout=WAIT_SECONDS)
-        ran = Ran(process.returncode, out, said + err)
+                if not sent and line.encode() in said:
+                    process.send_signal(number)
+                    sent = True
+            ran = Ran(process.wait(WAIT_SECONDS), out.read_text(), said.decode())
+        assert sent, f"it ended without saying {line!r}\n{ran}"
         self.check(ran.out + ran.err)
         return ran
 

@@ -30,7 +30,7 @@ MOMENTS: dict[str, tuple[When, int]] = {
     "index": (ddl("ADD UNIQUE"), 1),
     "mirror-trigger": (both(ddl("CREATE DEFINER"), ddl("_t_mirror_")), 2),
     "drop-log-trigger": (both(ddl("DROP TRIGGER"), ddl("_t_log_")), 1),
-    "verify": (each("ChunkVerified"), 2),
+    "verify": (each("ChunkVerified"), 1),
     "swap": (phase("swap"), 1),
     "rename": (both(ddl("RENAME TABLE"), ddl("_t_retained")), 1),
     "drop-mirror-trigger": (both(ddl("DROP TRIGGER"), ddl("_t_mirror_")), 2),
