@@ -176,12 +176,10 @@ def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> No
 
 
 def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
-    """Drain until a pass has met no more than `until` entries; a paused run goes on draining. No locks on the source."""
+    """Drain until a pass has met no more than `until` entries; a paused run goes on with it. No locks on the source."""
     drained = passes = 0
-    even_if_paused = threading.Event()
-    even_if_paused.set()
     while True:
-        work.checkpoint(even_if_paused)
+        work.check()
         done = drain_pass(work, work.session)
         passes += 1
         drained += done.drained

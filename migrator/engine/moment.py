@@ -111,7 +111,7 @@ def strike(
     probes, tries, patience, blind = 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
     with work.open() as ender:
         while True:
-            work.checkpoint()
+            work.check()
             sent = work.clock.monotonic()
             try:
                 probes += 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final, Literal
 
 from migrator.db import Session
 from migrator.engine.journal import Journal, StepRow
 from migrator.inventory import read_server
-from migrator.model import Method, TableName
+from migrator.model import Blocker, Method, TableName
 from migrator.report.values import (
     BacklogStatus,
     RetainedTable,
@@ -82,6 +83,7 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
         f"SELECT backlog_entries, backlog_bytes, backlog_age, waiting FROM {quote(journal.schema)}.steps WHERE id = %s",
         (step.id,),
     )
+    waiting = json.loads(extra[3]) if extra and extra[3] and open_now else {}
     backlog = BacklogStatus(int(extra[0]), int(extra[1]), float(extra[2])) if extra and open_now else None
     state: _State = ("running" if working else "parked") if open_now else _CLOSED.get(step.state, "failed")
     retained = None
@@ -97,7 +99,8 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
         rows_per_second=rate,
         eta=eta,
         backlog=backlog,
-        waiting_for=str(extra[3]) if extra and open_now else "",
+        waiting_for=waiting.get("reason", ""),
+        blockers=tuple(Blocker(**one) for one in waiting.get("blockers", ())),
         retained=retained,
         message=step.message,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -102,31 +104,32 @@ class Work:
         """Another session of this run, for one thread at a time."""
         return self.sessions.borrow()
 
+    def check(self) -> None:
+        """Raise `Stopped` if a stop is wanted, or what the heartbeat met."""
+        if self.stop.is_set():
+            raise Stopped("stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on")
+        self.lease.check()
+
     def checkpoint(self, ending: threading.Event | None = None) -> None:
-        """Where it is safe to stop: raises `Stopped` if that is wanted; waits while the run is paused.
+        """Where it is safe to stop, as `check`; and waits here while the run is paused.
 
         Returns at once when `ending` is set: then something else has gone wrong, and the caller looks at it.
         """
-        waited_from: float | None = None
+        told = False
         while True:
-            if self.stop.is_set():
-                raise Stopped(
-                    "stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on"
-                )
-            self.lease.check()
+            self.check()
             if not self.lease.paused or (ending is not None and ending.is_set()):
                 return
-            now = self.clock.monotonic()
-            if waited_from is None:
-                waited_from = now
+            if not told:
                 self.listen(Waiting(self.subject, "paused by a person", 0.0))
+                told = True
             self.clock.wait(self.stop, 0.2)
 
     def waits(self, reason: str, seconds: float, blockers: tuple[Blocker, ...] = ()) -> None:
         """Tell what is waited for, and note it for `status`; from the thread that runs the step."""
         self.listen(Waiting(self.subject, reason, seconds, blockers))
-        who = ", ".join(f"session {b.session_id} ({b.user}, {b.reason}, {b.seconds} s)" for b in blockers)
-        self.journal.set_step(self.session, self.step_id, waiting=f"{reason}: {who}" if who else reason)
+        noted = json.dumps({"reason": reason, "blockers": [dataclasses.asdict(one) for one in blockers]})
+        self.journal.set_step(self.session, self.step_id, waiting=noted)
 
     def ddl(self, statement: Sql, session: Session | None = None, *, on: TableName | None = None) -> None:
         """Send a statement that changes a definition, and tell before and after.
