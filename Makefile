@@ -37,7 +37,7 @@ unit: $(STAMP)  ## tests without a server: seconds
 	$(PYTEST) tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) $(wildcard tests/server tests/faults)
+	$(PYTEST) -n 2 --dist loadscope tests/server
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
 

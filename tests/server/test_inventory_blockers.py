@@ -52,7 +52,7 @@ def session(server: RunningServer) -> Iterator[Session]:
 
 
 def session_id(connection: Connection) -> int:
-    return int(connection.thread_id())  # type: ignore[no-untyped-call]
+    return int(connection.thread_id())
 
 
 @contextmanager

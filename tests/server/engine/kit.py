@@ -48,7 +48,9 @@ VOUCHED: Final = Attestations(keyring_backup=Attestation(by="the tests", at=date
 WEIRD: Final = 'we`ird %s "näme"'
 """A table's name with everything that quoting can get wrong."""
 
-SMALL: Final = Defaults(workers=2, chunk_time_seconds=0.05, chunk_max_bytes=64 * 1024, moment_wait_seconds=30, swap_wait_seconds=30)
+SMALL: Final = Defaults(
+    workers=2, chunk_time_seconds=0.05, chunk_max_bytes=64 * 1024, moment_wait_seconds=30, swap_wait_seconds=30
+)
 """Chunks as small as a plan can ask for, and no long waits."""
 
 
@@ -298,7 +300,7 @@ class Lab:
     def session(self, **changes: Any) -> Session:
         """A session of the account that migrates."""
         to = self.server.server
-        known = {"host": to.host, "port": to.port, "user": self.dba.user, "password": self.dba.password}
+        known: dict[str, Any] = {"host": to.host, "port": to.port, "user": self.dba.user, "password": self.dba.password}
         return Session(Connect(**(known | changes)))
 
     def apply(
@@ -331,13 +333,23 @@ class Lab:
         except (PlanDrifted, Refused):
             return None
 
-    def process(self, plan: Plan, folder: Path, *, at: str = "", nth: int = 1, send: str = "SIGKILL", lease: float = 30.0) -> Run:
+    def process(
+        self, plan: Plan, folder: Path, *, at: str = "", nth: int = 1, send: str = "SIGKILL", lease: float = 30.0
+    ) -> Run:
         """Apply in a process of its own, which sends itself a signal at the n-th event with these words."""
         file = folder / "plan.yaml"
         write_plan(plan, file)
         to = self.server.server
         environment = os.environ | {"RUN_HOST": to.host, "RUN_PORT": str(to.port), "RUN_USER": self.dba.user}
-        words = [sys.executable, "-m", "tests.server.engine.run", str(file), f"--at={at}", f"--nth={nth}", f"--signal={send}"]
+        words = [
+            sys.executable,
+            "-m",
+            "tests.server.engine.run",
+            str(file),
+            f"--at={at}",
+            f"--nth={nth}",
+            f"--signal={send}",
+        ]
         return subprocess.Popen(
             [*words, f"--lease={lease}"],
             env=environment | {"RUN_PASSWORD": self.dba.password},
@@ -351,7 +363,9 @@ class Lab:
         """Apply beside another run, without a listener."""
         return apply(session, plan, ApplyOptions(attestations=VOUCHED), lambda event: None, threading.Event())
 
-    def apply_when_free(self, *tables: str, plan: Plan | None = None, at: Sequence[At] = (), seconds: float = 30.0) -> Ran:
+    def apply_when_free(
+        self, *tables: str, plan: Plan | None = None, at: Sequence[At] = (), seconds: float = 30.0
+    ) -> Ran:
         """Apply as soon as the lease of a run that was killed has run out."""
         done: list[Ran] = []
 
@@ -380,7 +394,11 @@ class Lab:
 
     def pause_is_noticed(self) -> bool:
         """True once the run's heartbeat has read that a person wants it to pause."""
-        return bool(self.rows("SELECT 1 FROM migrator.control c JOIN migrator.lease l ON l.heartbeat_at > c.at + INTERVAL 200000 MICROSECOND WHERE c.paused"))
+        return bool(
+            self.rows(
+                "SELECT 1 FROM migrator.control c JOIN migrator.lease l ON l.heartbeat_at > c.at + INTERVAL 200000 MICROSECOND WHERE c.paused"
+            )
+        )
 
     def digest_count(self, like: str) -> int:
         """How often statements of this form were executed; our schema's name makes the form unique."""
@@ -405,9 +423,12 @@ class Lab:
         )
         # As InnoDB's dictionary spells names; letters beyond ASCII have codes of two or four characters.
         encoded = "".join(
-            c if c.isascii() and (c.isalnum() or c == "_") else f"@{ord(c):04x}" if c.isascii() else "@..(..)?" for c in table
+            c if c.isascii() and (c.isalnum() or c == "_") else f"@{ord(c):04x}" if c.isascii() else "@..(..)?"
+            for c in table
         )
-        files = [str(state) for file, state in rows if re.fullmatch(f"{self.schema}/{encoded}(#p#.*)?", file, re.IGNORECASE)]
+        files = [
+            str(state) for file, state in rows if re.fullmatch(f"{self.schema}/{encoded}(#p#.*)?", file, re.IGNORECASE)
+        ]
         assert files, f"{table} is not in the catalog"
         return set(files) == {"Y"}
 
@@ -439,7 +460,9 @@ class Lab:
     def names(self) -> set[str]:
         """Tables and triggers of the schema."""
         tables = self.rows("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", self.schema)
-        triggers = self.rows("SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s", self.schema)
+        triggers = self.rows(
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s", self.schema
+        )
         return {str(n) for (n,) in [*tables, *triggers]}
 
     def assert_done(self, table: str) -> None:

@@ -47,7 +47,9 @@ def stopped(run: Run) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("at", "nth"), [("ChunkCopied", 3), ("Done CREATE DEFINER", 2), ("Starting RENAME TABLE", 1)], ids=["copy", "log", "swap"]
+    ("at", "nth"),
+    [("ChunkCopied", 3), ("Done CREATE DEFINER", 2), ("Starting RENAME TABLE", 3)],
+    ids=["copy", "log", "swap"],
 )
 def test_a_run_that_slept_past_its_lease_changes_nothing_more(lab: Lab, tmp_path: Path, at: str, nth: int) -> None:
     """Stopped (SIGSTOP) while another run takes over and finishes, then woken: it sends no statement and ends with 75."""
@@ -105,7 +107,9 @@ def test_a_paused_run_drains_and_goes_on(lab: Lab) -> None:
         paused = lambda event: isinstance(event, Waiting) and "paused" in event.reason  # noqa: E731
         noticed = At(each(ChunkCopied), lambda: until(lab.pause_is_noticed, "the pause is noticed"), 3)
         beside = At(paused, lambda: stack.enter_context(Beside(check_and_go_on)))
-        ran = lab.apply("t", at=[At(count, crash), At(each(ChunkCopied), pause, 2), noticed, beside], defaults=lab.alone)
+        ran = lab.apply(
+            "t", at=[At(count, crash), At(each(ChunkCopied), pause, 2), noticed, beside], defaults=lab.alone
+        )
     ran.assert_outcome("done")
     assert beside.seen >= 1
     lab.assert_done("t")

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from migrator.events import ChunkCopied
 from tests.server.engine.kit import WEIRD, At, Lab, each, name, phase
 from tests.server.engine.test_rows import NUMBERS
-from migrator.events import ChunkCopied
 
 SOME = f"({NUMBERS.format(700)}) AS many"
 
@@ -94,7 +94,9 @@ def test_statistics_are_of_the_whole_table(lab: Lab) -> None:
 )
 def test_auto_increment_goes_on(lab: Lab, table: str, comment: str) -> None:
     """Numbers of rows that were deleted, also rolled back ones and those taken while mirrored, never come back."""
-    lab.table(table, f"(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY {comment}, v VARCHAR(60))", f"SELECT n, 'x' FROM {SOME}")
+    lab.table(
+        table, f"(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY {comment}, v VARCHAR(60))", f"SELECT n, 'x' FROM {SOME}"
+    )
     lab.run(f"DELETE FROM {name(table)} WHERE id > 600", f"DELETE FROM {lab.in_ledger(table)} WHERE id > 600")
     last = [700]
 
@@ -148,8 +150,14 @@ def test_values_of_every_type_come_over_exactly(lab: Lab) -> None:
         app.query("SET sql_mode = ''")
 
         def change() -> None:
-            app.write("UPDATE {t} SET id = id + 1000 WHERE id BETWEEN 5 AND 12", "UPDATE {t} SET tu = 17 WHERE id BETWEEN 20 AND 24")
-            app.write(f"INSERT INTO {{t}} ({columns}) SELECT 2000 + {columns} FROM {{t}} WHERE id BETWEEN 30 AND 37", "DELETE FROM {t} WHERE id > 1900 AND id % 2")
+            app.write(
+                "UPDATE {t} SET id = id + 1000 WHERE id BETWEEN 5 AND 12",
+                "UPDATE {t} SET tu = 17 WHERE id BETWEEN 20 AND 24",
+            )
+            app.write(
+                f"INSERT INTO {{t}} ({columns}) SELECT 2000 + {columns} FROM {{t}} WHERE id BETWEEN 30 AND 37",
+                "DELETE FROM {t} WHERE id > 1900 AND id % 2",
+            )
             app.write("DELETE FROM {t} WHERE id > 999")
 
         def change_and_leave() -> None:

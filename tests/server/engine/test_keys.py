@@ -52,13 +52,16 @@ KINDS = {
     "sjis, whose second bytes look like backslashes": text("VARCHAR(20) CHARACTER SET sjis", "'表', 'Z', 'ソ', '\\\\'"),
     "no pad": Kind("k VARCHAR(20) COLLATE utf8mb4_0900_as_cs", "CONCAT(n DIV 3, ELT(1 + n % 3, '', ' ', '  '))"),
     "binary(16)": Kind("k BINARY(16)", "LEFT(UNHEX(SHA2(n, 256)), 16)"),
-    "varbinary": Kind("k VARBINARY(20)", "CONCAT(UNHEX(LPAD(HEX(n * 31 % 256), 2, '0')), n, ELT(1 + n % 3, '', UNHEX('00'), ' '))"),
+    "varbinary": Kind(
+        "k VARBINARY(20)", "CONCAT(UNHEX(LPAD(HEX(n * 31 % 256), 2, '0')), n, ELT(1 + n % 3, '', UNHEX('00'), ' '))"
+    ),
     "enum": with_second("k ENUM('z', 'a', 'it''s %s', 'b')", "1 + n % 4, n"),
     "set": with_second("k SET('z', 'a', 'm', 'b')", "n % 16, n"),
     "datetime(6)": Kind("k DATETIME(6)", "'2024-01-01' + INTERVAL n * 1000003 MICROSECOND"),
     "date, 0000-00-00 too": Kind("k DATE", "IF(n = 1, '0000-00-00', '1000-01-01' + INTERVAL n * 37 DAY)"),
     "impossible dates": with_second(
-        "k DATETIME", "ELT(1 + n DIV 500, '0000-00-00 00:00:00', '2024-00-00 00:00:00', '2024-02-31 00:00:00', '2024-03-01 00:00:00'), n"
+        "k DATETIME",
+        "ELT(1 + n DIV 500, '0000-00-00 00:00:00', '2024-00-00 00:00:00', '2024-02-31 00:00:00', '2024-03-01 00:00:00'), n",
     ),
     "time": Kind("k TIME(3)", "SEC_TO_TIME((n - 750) * 3999.125)"),
     "year": with_second("k YEAR", "IF(n % 100 = 0, 0, 1901 + n % 250), n"),
@@ -148,11 +151,16 @@ def test_a_timestamp_beside_the_key_in_the_hour_that_comes_twice(lab: Lab) -> No
         app.query(f"SET time_zone = '{zone}'")
 
         def change() -> None:
-            app.write("UPDATE {t} SET v = CONCAT(v, 'u') WHERE id BETWEEN 740 AND 790", "DELETE FROM {t} WHERE id IN (745, 765)")
+            app.write(
+                "UPDATE {t} SET v = CONCAT(v, 'u') WHERE id BETWEEN 740 AND 790",
+                "DELETE FROM {t} WHERE id IN (745, 765)",
+            )
             app.write("INSERT INTO {t} SELECT id + 10000, ts, 'again' FROM {t} WHERE id IN (741, 761, 781)")
             app.write("DELETE FROM {t} WHERE id > 10000")
 
-        ran = lab.apply("t", at=[At(each(ChunkCopied), change, 8), At(phase("verify"), change), At(phase("swap"), change)])
+        ran = lab.apply(
+            "t", at=[At(each(ChunkCopied), change, 8), At(phase("verify"), change), At(phase("swap"), change)]
+        )
     ran.assert_outcome("done")
     lab.assert_done("t")
 
@@ -165,7 +173,10 @@ def test_a_chunk_reads_what_it_copies(lab: Lab, kind: str) -> None:
     key = KINDS[kind]
     lab.run(f"CREATE TABLE t (v VARCHAR(200), {key.columns}, {key.key})")
     values = key.values.replace("% 1501", "% 12001")
-    lab.fill("t", f"INSERT IGNORE INTO t (v, {key.names}) SELECT REPEAT('x', 180), {values} FROM ({NUMBERS.format(6000)}) AS many")
+    lab.fill(
+        "t",
+        f"INSERT IGNORE INTO t (v, {key.names}) SELECT REPEAT('x', 180), {values} FROM ({NUMBERS.format(6000)}) AS many",
+    )
     rows = lab.value("SELECT COUNT(*) FROM t")
     reads: list[int] = []
 

@@ -101,7 +101,7 @@ def test_a_server_that_is_gone_ends_the_run(lab: Lab, proxy: Proxy) -> None:
         proxy.cut_all()
 
     session = lab.session(host=proxy.host, port=proxy.port, ssl_mode="DISABLED")
-    impatient = Session(session._to, patience_seconds=0.5)  # noqa: SLF001
+    impatient = Session(session._to, patience_seconds=0.5)
     session.close()
     with pytest.raises(ServerUnreachable):
         lab.apply("t", session=impatient, at=[At(each(ChunkCopied), vanish, 3)], lease_seconds=3)

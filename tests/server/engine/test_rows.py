@@ -65,7 +65,11 @@ class Everything:
         app.write(hand_over(g), f"UPDATE {{t}} SET u = {g} {where(g + 1)}")
         app.write(f"UPDATE {{t}} SET u = {free} WHERE u = {h}")
         app.write(remove(4000 + c), insert(4000 + c, h, "has the value now"))
-        app.write(f"UPDATE {{t}} SET u = {free + 3} {where(g + 5)}", hand_over(g + 5), f"UPDATE {{t}} SET u = {g + 5} {where(g + 6)}")
+        app.write(
+            f"UPDATE {{t}} SET u = {free + 3} {where(g + 5)}",
+            hand_over(g + 5),
+            f"UPDATE {{t}} SET u = {g + 5} {where(g + 6)}",
+        )
         app.write(
             f"REPLACE INTO {{t}} ({key}, u, v) VALUES ({at(a + 3)}, {a + 3}, 'replaced'),"
             f" ({at(5000 + c)}, {a + 4}, 'took the value of another row')"
@@ -79,7 +83,12 @@ class Everything:
         # What is rolled back never was.
         app.write(remove(d + 5), remove(8000), self.move(d + 6, 8000), commit=False)
         app.connection.rollback()
-        app.write("SAVEPOINT s", "UPDATE {t} SET v = 'undone'", "ROLLBACK TO SAVEPOINT s", f"UPDATE {{t}} SET w = 99 {where(d + 8)}")
+        app.write(
+            "SAVEPOINT s",
+            "UPDATE {t} SET v = 'undone'",
+            "ROLLBACK TO SAVEPOINT s",
+            f"UPDATE {{t}} SET w = 99 {where(d + 8)}",
+        )
 
     def move(self, of: int, to: int) -> str:
         """UPDATE of a key."""
@@ -95,8 +104,13 @@ def everything_of(definition: str) -> Everything:
 
 
 MOMENTS: dict[str, list[tuple[When, range]]] = {
-    "between chunks and before their changes are drained": [(each(ChunkCopied), range(1, 7)), (each(Backlog), range(1, 2))],
-    "around the index build": [(w, range(1, 2)) for w in (phase("index"), ddl("ADD UNIQUE"), ddl("ADD UNIQUE", done=True))],
+    "between chunks and before their changes are drained": [
+        (each(ChunkCopied), range(1, 7)),
+        (each(Backlog), range(1, 2)),
+    ],
+    "around the index build": [
+        (w, range(1, 2)) for w in (phase("index"), ddl("ADD UNIQUE"), ddl("ADD UNIQUE", done=True))
+    ],
     "right before and after the switch": [(phase("mirror"), range(1, 2)), (phase("mirror", ended=True), range(1, 3))],
     "while it is verified": [(each(ChunkVerified), range(1, 8, 2))],
     "around the swap": [(w, range(1, 2)) for w in (phase("swap"), phase("swap", ended=True), phase("clean"))],
@@ -104,7 +118,9 @@ MOMENTS: dict[str, list[tuple[When, range]]] = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize(("table", "definition", "rows"), [("t", *BY_NUMBER), (WEIRD, *BY_TEXT)], ids=["number", "text"])
+@pytest.mark.parametrize(
+    ("table", "definition", "rows"), [("t", *BY_NUMBER), (WEIRD, *BY_TEXT)], ids=["number", "text"]
+)
 def test_everything_at_a_chosen_moment(lab: Lab, table: str, definition: str, rows: str, moment: str) -> None:
     """Whatever is done to rows at one moment of a migration, the table holds the same as its ledger at the end."""
     lab.table(table, definition, rows)

@@ -81,7 +81,7 @@ def test_a_snapshot_from_after_the_switch_is_not_waited_for_and_sees_all(lab: La
         def change() -> None:
             lab.run("DELETE FROM t WHERE id < 1000", f"DELETE FROM {lab.in_ledger('t')} WHERE id < 1000")
 
-        ran = lab.apply("t", at=[At(ddl("RENAME TABLE"), begin), At(phase("swap", ended=True), change)])
+        ran = lab.apply("t", at=[At(ddl("_retained`"), begin), At(phase("swap", ended=True), change)])
         ran.assert_outcome("done")
         cursor.execute("SELECT COUNT(*), COUNT(u) FROM t FORCE INDEX (u)")
         assert cursor.fetchone() == (2500, 2500)
@@ -135,7 +135,10 @@ class Measured:
     def _work(self) -> None:
         with closing(self._lab.connect(autocommit=True)) as connection, connection.cursor() as cursor:
             while not self._over.wait(0.002):
-                for statement in (f"SELECT COUNT(*) FROM {self._table}", f"UPDATE {self._table} SET w = w + 1 WHERE id = 500"):
+                for statement in (
+                    f"SELECT COUNT(*) FROM {self._table}",
+                    f"UPDATE {self._table} SET w = w + 1 WHERE id = 500",
+                ):
                     began = monotonic()
                     cursor.execute(statement)
                     self.longest_seconds = max(self.longest_seconds, monotonic() - began)
