@@ -37,7 +37,8 @@ unit: $(STAMP)  ## tests without a server: seconds
 	$(PYTEST) tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) -n 2 --dist loadscope tests/server
+	$(PYTEST) tests/server --ignore=tests/server/engine --ignore=tests/server/cli
+	$(PYTEST) -n 2 --dist loadscope tests/server/engine tests/server/cli
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
 

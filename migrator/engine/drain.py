@@ -25,7 +25,7 @@ from migrator.sql.statement import Sql
 BATCH: Final = 500
 LARGEST_BATCH: Final = 20_000
 LOOK_EVERY_SECONDS: Final = 0.5
-TELL_EVERY_SECONDS: Final = 2.0
+TELL_EVERY_SECONDS: Final = 1.0
 NEARLY_NOTHING: Final = 50
 """So few entries are left to the exclusive moment of the switch."""
 

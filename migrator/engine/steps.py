@@ -36,7 +36,7 @@ from migrator.planner.plan import Plan, Step
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
 from migrator.sql.names import retained_of
 
-LINKS: Final = 10
+LINKS: Final = 40
 """How often the connection may be lost within one step before it is called failed."""
 
 _TRIGGER_NOT_STORED: Final = 3507

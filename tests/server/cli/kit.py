@@ -176,8 +176,9 @@ class Held:
     def hold(self, when: When, nth: int = 1) -> Event:
         """Let it go on until the n-th event from here that fits; it stays behind that event and before the next."""
         self._let_go()
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            packet = self._look(WAIT_SECONDS)
+            packet = self._look(max(0.0, deadline - time.monotonic()))
             assert packet is not None, f"it took longer than {WAIT_SECONDS:g} s\n{self._told()}"
             assert packet, f"it ended before the event came\n{self._told()}"
             if packet.endswith(b"\n") and not self._taken.rpartition(b"\n")[2]:
@@ -206,7 +207,8 @@ class Held:
     def finish(self) -> Ran:
         """Let it go on to its end."""
         self._let_go()
-        while packet := self._look(WAIT_SECONDS):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while packet := self._look(max(0.0, deadline - time.monotonic())):
             self._take()
         assert packet is not None, f"it did not end within {WAIT_SECONDS:g} s\n{self._told()}"
         ran = Ran(self.process.wait(WAIT_SECONDS), self._taken.decode(), self.err)

@@ -24,7 +24,7 @@ TAKEN = {
     "replication-client": ("REPLICATION CLIENT", "*.*"),
     "replication-slave": ("REPLICATION SLAVE", "*.*"),
     "performance-schema": ("SELECT", "performance_schema.*"),
-    "journal": ("SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER, LOCK TABLES", f"`{JOURNAL}`.*"),
+    "journal": ("SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, TRIGGER, LOCK TABLES", f"`{JOURNAL}`.*"),
 }
 
 

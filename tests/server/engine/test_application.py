@@ -130,7 +130,9 @@ def test_answers_stay_the_same(lab: Lab) -> None:
 
 def test_a_table_without_auto_increment_keeps_last_insert_id(lab: Lab) -> None:
     """The log has an AUTO_INCREMENT of its own, which the application never gets to see."""
-    lab.table("t", "(k VARCHAR(20) PRIMARY KEY, v INT)", f"SELECT CONCAT('k', n), n FROM ({NUMBERS.format(1500)}) AS many")
+    lab.table(
+        "t", "(k VARCHAR(20) PRIMARY KEY, v INT)", f"SELECT CONCAT('k', n), n FROM ({NUMBERS.format(1500)}) AS many"
+    )
     seen: list[Row] = []
 
     def insert() -> None:
@@ -152,7 +154,9 @@ def test_an_application_needs_no_right_on_what_we_make(lab: Lab) -> None:
     """An account that may use this one table only, writes through every phase."""
     lab.table("t", *BY_NUMBER)
     user = f"{lab.schema}_app"
-    lab.run(f"CREATE USER {user} IDENTIFIED BY 'pw'", f"GRANT SELECT, INSERT, UPDATE, DELETE ON {lab.schema}.t TO {user}")
+    lab.run(
+        f"CREATE USER {user} IDENTIFIED BY 'pw'", f"GRANT SELECT, INSERT, UPDATE, DELETE ON {lab.schema}.t TO {user}"
+    )
     try:
         with closing(lab.server.connect(user=user, password="pw", database=lab.schema)) as connection:
 
@@ -176,7 +180,13 @@ def test_lock_tables_and_safe_updates_of_the_application(lab: Lab) -> None:
     def use() -> None:
         with lab.application("t") as app:
             app.query("SET sql_safe_updates = 1")
-            app.write("SAVEPOINT a", "UPDATE {t} SET w = w + 1 WHERE id = 60", "SAVEPOINT b", "DELETE FROM {t} WHERE id = 70", "ROLLBACK TO b")
+            app.write(
+                "SAVEPOINT a",
+                "UPDATE {t} SET w = w + 1 WHERE id = 60",
+                "SAVEPOINT b",
+                "DELETE FROM {t} WHERE id = 70",
+                "ROLLBACK TO b",
+            )
             app.query("LOCK TABLES {t} WRITE")
             app.query("UPDATE {t} SET v = 'locked' WHERE id = 80")
             app.query("UNLOCK TABLES")

@@ -40,7 +40,9 @@ def test_what_we_make_is_encrypted_from_its_birth(lab: Lab) -> None:
     def look() -> None:
         in_clear.update(places_in_clear(lab))
 
-    ran = lab.apply("t", at=[At(each(kind), look, 0) for kind in (RunStarted, StepStarted, DdlDone, PhaseEnded, RunEnded)])
+    ran = lab.apply(
+        "t", at=[At(each(kind), look, 0) for kind in (RunStarted, StepStarted, DdlDone, PhaseEnded, RunEnded)]
+    )
     ran.assert_outcome("done")
     # The shadow is like the source until the statement that follows; it has no row then.
     assert in_clear == {"t", "_t_retained", "step_1_shadow"}

@@ -70,24 +70,6 @@ def test_an_old_snapshot_that_does_not_end_holds_the_swap_off(lab: Lab) -> None:
     lab.assert_done("t")
 
 
-def test_a_snapshot_from_after_the_switch_is_not_waited_for_and_sees_all(lab: Lab) -> None:
-    """A transaction that begins right before RENAME reads the table afterwards as it was when it began."""
-    lab.table("t", *BY_NUMBER)
-    with closing(lab.connect()) as young, young.cursor() as cursor:
-
-        def begin() -> None:
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-
-        def change() -> None:
-            lab.run("DELETE FROM t WHERE id < 1000", f"DELETE FROM {lab.in_ledger('t')} WHERE id < 1000")
-
-        ran = lab.apply("t", at=[At(ddl("_retained`"), begin), At(phase("swap", ended=True), change)])
-        ran.assert_outcome("done")
-        cursor.execute("SELECT COUNT(*), COUNT(u) FROM t FORCE INDEX (u)")
-        assert cursor.fetchone() == (2500, 2500)
-    lab.assert_done("t")
-
-
 def test_a_transaction_that_writes_across_the_end_of_the_wait_is_still_an_old_one(lab: Lab) -> None:
     """A reader that turns into a writer gets another transaction number; it is waited for all the same."""
     lab.table("t", *BY_NUMBER)
