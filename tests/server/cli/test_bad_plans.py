@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.cli.kit import ALL_SHADOW, Desk, edit, name
+from tests.server.cli.kit import ALL_SHADOW, Desk, edit, run_to_end
+from tests.server.cli.snapshot import name
 
 EXAMPLE = Path(__file__).parents[3] / "plans" / "example.yaml"
 
@@ -33,14 +34,13 @@ EXAMPLE = Path(__file__).parents[3] / "plans" / "example.yaml"
     ids=["unknown-key", "word", "too-small", "wrong-type", "bad-unit", "bad-choice", "twice", "version", "missing",
          "no-yaml", "tag"],
 )  # fmt: skip
-def test_a_mistake_in_the_file(desk: Desk, pattern: str, replacement: str, words: list[str]) -> None:
-    """Exit 2 with file, line, what is wrong and a remedy, before the server is even asked."""
-    plan = desk.folder / "plan.yaml"
+def test_a_mistake_in_the_file(tmp_path: Path, pattern: str, replacement: str, words: list[str]) -> None:
+    """Exit 2 with file, line, what is wrong and a remedy, before any server is asked."""
+    plan = tmp_path / "plan.yaml"
     plan.write_text(EXAMPLE.read_text())
     edit(plan, rf"(?m){re.escape(pattern)}", replacement)
     at = plan.read_text().split(replacement, 1)[0].count("\n") + 1 if replacement else 1
-    nobody = ["--no-defaults", "-h127.0.0.1", "-P1", "-ujoe"]
-    ran = desk.migrator("apply", plan, connection=nobody)
+    ran = run_to_end("apply", "--no-defaults", "-h127.0.0.1", "-P1", "-ujoe", plan, home=tmp_path)
     assert (ran.code, ran.out) == (2, ""), ran
     ran.says(f"error: {plan}:", "remedy: ", *words)
     lines = [int(number) for number in re.findall(rf"{re.escape(str(plan))}:(\d+)", ran.err)]
@@ -73,10 +73,12 @@ def test_output_that_cannot_be_written(desk: Desk) -> None:
     plan = desk.plan()
     with desk.untouched():
         for file in (desk.folder / "none" / "p.yaml", unwritable / "p.yaml", desk.folder):
-            for command in (("plan",), ("dry-run", plan)):
-                ran = desk.migrator(*command, "-o", file)
-                assert (ran.code, ran.out) == (2, ""), ran
-                ran.says(f"cannot write {file}", "remedy: ")
+            ran = desk.migrator("plan", "-o", file)
+            assert (ran.code, ran.out) == (2, ""), ran
+            ran.says(f"cannot write {file}", "remedy: ")
+        review = desk.migrator("dry-run", plan, "-o", unwritable / "review.txt")
+        assert review.code == 2
+        review.says(f"cannot write {unwritable}/review.txt")
 
 
 # -- another server, other facts --------------------------------------------------------------------
@@ -95,41 +97,41 @@ def test_the_plan_of_another_server(desk: Desk) -> None:
         assert desk.migrator("dry-run", plan).code == 2
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ("ALTER TABLE t ADD COLUMN born DATE", ["column `born` is new (date NULL)"]),
-        ("ALTER TABLE t DROP INDEX note", ["key `note` is gone"]),
-        ("ALTER TABLE t MODIFY note VARCHAR(501)", ["column `note` was varchar(500)", "is varchar(501)"]),
-        ("CREATE TRIGGER mine BEFORE INSERT ON t FOR EACH ROW SET @a = 1", ["trigger `mine`"]),
-        ("CREATE TABLE child (a VARCHAR(40), FOREIGN KEY (a) REFERENCES t (id))", ["child"]),
-        ("CREATE TABLE _t_shadow (a INT)", ["_t_shadow"]),
-        ("CREATE TRIGGER _t_log_ins BEFORE INSERT ON t FOR EACH ROW SET @a = 1", ["_t_log_ins"]),
-    ],
-    ids=["column", "index", "type", "trigger", "foreign-key", "shadow-taken", "trigger-taken"],
-)
-def test_drifted_facts(desk: Desk, change: str, words: list[str]) -> None:
-    """A table that is not as it was reviewed stops the run before anything: exit 2, what differs, and what to do."""
-    desk.table("t", rows=20)
+DRIFT = {
+    "grown": ("ALTER TABLE {t} ADD COLUMN born DATE", "column `born` is new (date NULL)"),
+    "shrunk": ("ALTER TABLE {t} DROP COLUMN extra", "column `extra` is gone"),
+    "retyped": ("ALTER TABLE {t} MODIFY note VARCHAR(501)", "column `note` was varchar(500)"),
+    "index": ("ALTER TABLE {t} DROP INDEX note", "key `note` is gone"),
+    "watched": ("CREATE TRIGGER mine BEFORE INSERT ON {t} FOR EACH ROW SET @a = 1", "trigger `mine` is new"),
+    "parent": ("CREATE TABLE child (a VARCHAR(40), FOREIGN KEY (a) REFERENCES {t} (id))", "child"),
+    "shadowed": ("CREATE TABLE _{t}_shadow (a INT)", "_shadowed_shadow"),
+    "logged": ("CREATE TRIGGER _{t}_log_ins BEFORE INSERT ON {t} FOR EACH ROW SET @a = 1", "_logged_log_ins"),
+}
+"""What a person does to a table after the review, and what is said of it."""
+
+
+def test_drifted_facts(desk: Desk) -> None:
+    """Tables that are not as they were reviewed stop the run before anything: exit 2, each with what differs.
+
+    The review shows the same, and rehearses nothing.
+    """
+    for table in DRIFT:
+        desk.table(table, rows=3)
     plan = desk.plan(*ALL_SHADOW)
-    desk.run(change)
+    desk.run(*(change.format(t=table) for table, (change, _) in DRIFT.items()))
     with desk.untouched():
         ran = desk.migrator("apply", plan)
-        assert (ran.code, ran.out) == (2, ""), ran
-        ran.says(f"{desk.schema}.t", *words, "remedy: ", "plan again")
-
-
-def test_the_review_shows_drift(desk: Desk) -> None:
-    """`dry-run` of a plan that has drifted is exit 2, says what has changed, and rehearses nothing."""
-    desk.table("t", rows=20)
-    plan = desk.plan(*ALL_SHADOW)
-    desk.run("ALTER TABLE t ADD COLUMN born DATE")
-    with desk.untouched():
         review = desk.migrator("dry-run", plan)
+    assert (ran.code, ran.out) == (2, ""), ran
+    ran.says("the server is not as it was when the plan was made", "remedy: ", "plan again")
+    listed = [line for line in ran.err.splitlines() if line.startswith("  - ")]
+    for table, (_, words) in DRIFT.items():
+        assert [line for line in listed if line.startswith(f"  - {desk.schema}.{table}: ") and words in line], (
+            table,
+            ran,
+        )
     assert review.code == 2, review
-    said = " ".join(review.out.split())
-    assert "apply would stop before anything is touched: the server has drifted" in said
-    assert "column `born` is new (date NULL)" in said
+    assert "apply would stop before anything is touched: the server has drifted" in " ".join(review.out.split())
 
 
 def test_growth_and_new_tables_are_no_drift(desk: Desk) -> None:

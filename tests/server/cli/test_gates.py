@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.cli.kit import ALL_SHADOW, Desk, Ran, desk_on, session_of
+from tests.server.cli.held import Ran
+from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on, session_of
 from tests.servers import least_privileged, start
 
 OwnServer = Callable[..., Desk]
@@ -96,23 +97,40 @@ def test_too_little_extra_disk_allowed(desk: Desk) -> None:
 # -- how the server is set --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variable", ["read_only", "super_read_only"])
-def test_a_read_only_server(desk: Desk, variable: str) -> None:
-    """Refused by the variable's name; `audit` and `plan` still work there."""
+def test_every_gate_is_named_at_once(desk: Desk) -> None:
+    """Read-only, binlog_format=STATEMENT and a filter for the applier: each refuses, and all are told in one go.
+
+    `audit` and `plan` still work there.
+    """
     desk.table("t", rows=20)
+    gates = {
+        "read_only": ("super_read_only is ON", "set it OFF"),
+        "binlog_format": ("binlog_format is STATEMENT", "SET PERSIST binlog_format = 'ROW'"),
+        "filter": ("replication filter replicate-do-table", "remove the filter"),
+    }
+    desk.run(f"CHANGE REPLICATION FILTER REPLICATE_DO_TABLE = ({desk.schema}.t)")
     # super_read_only brings read_only with it, and does not take it away again.
-    with setting(desk, "read_only", "OFF"), setting(desk, variable, "ON"):
-        plan = desk.plan(*ALL_SHADOW)
-        refused(desk, plan, f"{variable} is ON")
-        assert desk.migrator("audit", f"--databases={desk.schema}").code == 1
+    with (
+        setting(desk, "binlog_format", "STATEMENT"),
+        setting(desk, "read_only", "OFF"),
+        setting(desk, "super_read_only", "ON"),
+    ):
+        try:
+            plan = desk.plan(*ALL_SHADOW)
+            refused(desk, plan, *(word for words in gates.values() for word in words))
+            assert desk.migrator("audit", f"--databases={desk.schema}").code == 1
+        finally:
+            desk.run("CHANGE REPLICATION FILTER REPLICATE_DO_TABLE = ()")
 
 
-def test_statement_binlog(desk: Desk) -> None:
-    """binlog_format=STATEMENT is refused: replicas would run the copy by themselves."""
+def test_a_read_only_server(desk: Desk) -> None:
+    """read_only alone refuses; OFF again, the same plan is done."""
     desk.table("t", rows=20)
     plan = desk.plan(*ALL_SHADOW)
-    with setting(desk, "binlog_format", "STATEMENT"):
-        refused(desk, plan, "binlog_format is STATEMENT", "SET PERSIST binlog_format = 'ROW'")
+    with setting(desk, "read_only", "ON"):
+        refused(desk, plan, "read_only is ON")
+    assert desk.migrator("apply", plan).code == 0
+    desk.assert_done()
 
 
 def test_a_backup_lock(desk: Desk) -> None:
@@ -125,17 +143,6 @@ def test_a_backup_lock(desk: Desk) -> None:
         cursor.execute("UNLOCK INSTANCE")
     assert desk.migrator("apply", plan).code == 0
     desk.assert_done()
-
-
-def test_a_filter_of_the_applier(desk: Desk) -> None:
-    """A replication filter that this server would apply as a replica is refused, by its words."""
-    desk.table("t", rows=20)
-    plan = desk.plan(*ALL_SHADOW)
-    desk.run(f"CHANGE REPLICATION FILTER REPLICATE_DO_TABLE = ({desk.schema}.t)")
-    try:
-        refused(desk, plan, "replication filter replicate-do-table", f"{desk.schema}.t")
-    finally:
-        desk.run("CHANGE REPLICATION FILTER REPLICATE_DO_TABLE = ()")
 
 
 def test_a_binlog_filter(own_server: OwnServer) -> None:
@@ -159,27 +166,36 @@ def test_no_keyring(own_server: OwnServer) -> None:
 # -- names that are taken ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("taken", "codes"),
-    [
-        ("CREATE TABLE _t_shadow (a INT)", {1}),
-        ("CREATE TABLE _t_log (a INT)", {1}),
-        ("CREATE TABLE _t_retained (a INT)", {1}),
-        # A view is no base table: it may be met only when the name is needed.
-        ("CREATE VIEW _t_shadow AS SELECT 1 AS a", {1, 4}),
-    ],
-    ids=["shadow", "log", "retained", "view"],
-)
-def test_a_name_that_is_taken(desk: Desk, taken: str, codes: set[int]) -> None:
-    """A table of somebody else with a name of ours: the table is refused, by that name, and nothing is touched."""
-    desk.table("t", rows=20)
-    desk.run(taken)
+def test_names_that_are_taken(desk: Desk) -> None:
+    """Tables of somebody else with names of ours: each table is refused, by that name, and nothing is touched."""
+    for suffix in ("shadow", "log", "retained"):
+        desk.table(suffix, rows=20)
+        desk.run(f"CREATE TABLE _{suffix}_{suffix} (a INT)")
+    planned = desk.migrator("plan", f"--databases={desk.schema}", *ALL_SHADOW, "-o", desk.folder / "p.yaml")
+    assert planned.code == 1
     plan = desk.plan(*ALL_SHADOW)
     with desk.nothing_left():
         ran = desk.migrator("apply", plan)
-        assert ran.code in codes, ran
-        assert taken.split()[2] in ran.out + ran.err
         desk.server.rows("DROP DATABASE migrator")
+    assert ran.code == 1, ran
+    said_so = said(ran)
+    for suffix in ("shadow", "log", "retained"):
+        assert f"{desk.schema}.{suffix} (refused): names that migrator needs are taken" in said_so
+        assert f"{desk.schema}._{suffix}_{suffix}" in said_so
+        assert not desk.encrypted(suffix)
+
+
+def test_a_name_that_a_view_has(desk: Desk) -> None:
+    """A view is no base table, so it may be met only when its name is needed: 1 (refused) or 4 (a person), untouched."""
+    desk.table("t", rows=20)
+    desk.run("CREATE VIEW _t_shadow AS SELECT 1 AS a")
+    plan = desk.plan(*ALL_SHADOW)
+    with desk.nothing_left():
+        ran = desk.migrator("apply", plan)
+        desk.server.rows("DROP DATABASE migrator")
+    assert ran.code in {1, 4}, ran
+    assert f"{desk.schema}._t_shadow" in said(ran)
+    assert desk.value("SELECT a FROM _t_shadow") == 1
     assert not desk.encrypted("t")
 
 

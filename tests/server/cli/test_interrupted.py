@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from tests.server.cli.kit import ALL_SHADOW, Desk, Event, When, ddl, each, phase, session_of
+from tests.server.cli.held import Event, Held, When, ddl, each, phase
+from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on, session_of
+from tests.servers import Account, RunningServer
+
+ROWS_HERE = 1500
+
+
+@pytest.fixture(scope="module")
+def planned(
+    server: RunningServer, dba: Account, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Desk, Path]]:
+    """One schema and one plan for all moments: it says nothing of rows, so it fits the table that each test makes."""
+    schema = f"t_{secrets.token_hex(6)}"
+    server.rows(f"CREATE DATABASE {schema}")
+    with desk_on(server, dba, schema, tmp_path_factory.mktemp("cli") / "desk") as desk:
+        desk.table("t", rows=ROWS_HERE)
+        yield desk, desk.plan(*ALL_SHADOW)
+    server.rows(f"DROP DATABASE {schema}")
+
+
+@pytest.fixture
+def at_work(planned: tuple[Desk, Path]) -> Iterator[tuple[Desk, Held, Path]]:
+    """A fresh table, and `apply --events` that has just begun."""
+    desk, plan = planned
+    desk.close()
+    desk.run(*(f"DROP TABLE IF EXISTS {table}" for table in ("t", "_t_shadow", "_t_log", "_t_retained")))
+    desk.table("t", rows=ROWS_HERE)
+    yield desk, desk.held(plan), plan
+    desk.close()
 
 
 def chunk(event: Event) -> bool:
@@ -48,12 +79,10 @@ def stop_code(number: signal.Signals) -> int:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_ctrl_c_and_sigterm(desk: Desk, moment: str) -> None:
+def test_ctrl_c_and_sigterm(at_work: tuple[Desk, Held, Path], moment: str) -> None:
     """The run stops at a safe point with 130 or 143 and says so; the application goes on; `apply` finishes it."""
+    desk, held, plan = at_work
     number = signal.SIGINT if list(MOMENTS).index(moment) % 2 else signal.SIGTERM
-    desk.table("t", rows=1500)
-    plan = desk.plan(*ALL_SHADOW)
-    held = desk.held(plan)
     held.hold(*MOMENTS[moment])
     held.signal(number)
     stopped = held.finish()
@@ -71,11 +100,9 @@ def test_ctrl_c_and_sigterm(desk: Desk, moment: str) -> None:
 @pytest.mark.parametrize(
     "moment", ["shadow", "log-trigger", "later-chunk", "mirror-trigger", "rename", "drop-mirror-trigger"]
 )
-def test_kill_9(desk: Desk, moment: str) -> None:
+def test_kill_9(at_work: tuple[Desk, Held, Path], moment: str) -> None:
     """Whatever was under way: the application goes on, `apply` finishes at once, no row is lost, nothing left."""
-    desk.table("t", rows=1500)
-    plan = desk.plan(*ALL_SHADOW)
-    held = desk.held(plan)
+    desk, held, plan = at_work
     held.hold(*MOMENTS[moment])
     held.kill()
     desk.change_all_sorts(mark="1")
@@ -86,11 +113,9 @@ def test_kill_9(desk: Desk, moment: str) -> None:
     desk.assert_done()
 
 
-def test_the_second_signal_is_patient(desk: Desk) -> None:
+def test_the_second_signal_is_patient(at_work: tuple[Desk, Held, Path]) -> None:
     """Ctrl-C twice is no harsher than once: the run still ends at a safe point, with the code of the first signal."""
-    desk.table("t", rows=1500)
-    plan = desk.plan(*ALL_SHADOW)
-    held = desk.held(plan)
+    desk, held, plan = at_work
     held.hold(chunk, 2)
     held.signal(signal.SIGINT)
     held.hold(lambda _: True)
@@ -149,11 +174,9 @@ def test_ctrl_c_during_dry_run(desk: Desk) -> None:
     assert not desk.has_journal()
 
 
-def test_stdout_that_goes_away(desk: Desk) -> None:
+def test_stdout_that_goes_away(at_work: tuple[Desk, Held, Path]) -> None:
     """`apply --events | head`: the run ends at that point without a traceback, and `apply` goes on."""
-    desk.table("t", rows=1500)
-    plan = desk.plan(*ALL_SHADOW)
-    held = desk.held(plan)
+    desk, held, plan = at_work
     held.hold(chunk, 2)
     ran = held.go_deaf()
     assert ran.code == 3, ran

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from tests.server.cli.kit import ALL_SHADOW, CANARY, JOURNAL, Desk, Held, each, edit, phase, session_of
+from tests.server.cli.held import Held, each, phase
+from tests.server.cli.kit import ALL_SHADOW, CANARY, Desk, edit, session_of
+from tests.server.cli.snapshot import JOURNAL
 from tests.servers import until
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.cli.kit import ALL_SHADOW, JOURNAL, Desk, desk_on, literal
+from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on, literal
+from tests.server.cli.snapshot import JOURNAL
 from tests.servers import RunningServer, least_privileged
 
 TAKEN = {

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on, name
+from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on
+from tests.server.cli.snapshot import name
 from tests.servers import Account, RunningServer, caught_up, least_privileged, replica, start
 
 SMALL = ["--innodb-buffer-pool-size=64M"]

@@ -6,7 +6,9 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.server.cli.kit import ALL_SHADOW, JOURNAL, Desk, Held, ddl, each, snapshot
+from tests.server.cli.held import Held, ddl, each
+from tests.server.cli.kit import ALL_SHADOW, Desk
+from tests.server.cli.snapshot import JOURNAL, snapshot
 from tests.servers import until
 
 

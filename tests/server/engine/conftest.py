@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -19,11 +20,13 @@ def lab(server: RunningServer, dba: Account, schema: str, monkeypatch: pytest.Mo
     """
     monkeypatch.setattr(ranges, "FEWEST_ROWS", 400)
     monkeypatch.setattr(pace, "FIRST_ROWS", 90)
-    ledger = f"{schema}_ledger"
-    assert not server.rows("SHOW DATABASES LIKE 'migrator'"), "this server has a journal that is not ours"
-    server.rows(f"CREATE DATABASE {ledger}")
-    try:
-        yield Lab(server, dba, schema, ledger)
-    finally:
-        server.rows(f"DROP DATABASE {ledger}")
-        server.rows("DROP DATABASE IF EXISTS migrator")
+    with closing(server.connect(ssl_disabled=True)) as root, root.cursor() as cursor:
+        ledger = f"{schema}_ledger"
+        cursor.execute("SHOW DATABASES LIKE 'migrator'")
+        assert not cursor.fetchall(), "this server has a journal that is not ours"
+        cursor.execute(f"CREATE DATABASE {ledger}")
+        try:
+            yield Lab(server, dba, schema, ledger)
+        finally:
+            cursor.execute(f"DROP DATABASE {ledger}")
+            cursor.execute("DROP DATABASE IF EXISTS migrator")

@@ -180,32 +180,36 @@ class Lab:
 
     # -- tables and rows
 
+    def _root(self, **options: Any) -> Connection:
+        # Without TLS: the driver reads all certificates of the machine for each connection with it.
+        return self.server.connect(database=self.schema, ssl_disabled=True, **options)
+
     def run(self, *statements: str) -> None:
         """Run statements as root in the schema, one transaction each."""
-        with closing(self.server.connect(database=self.schema)) as connection, connection.cursor() as cursor:
+        with closing(self._root()) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
     def run_one(self, statement: str) -> int:
         """Run one statement as root; how many rows it changed."""
-        with closing(self.server.connect(database=self.schema)) as connection, connection.cursor() as cursor:
+        with closing(self._root()) as connection, connection.cursor() as cursor:
             return int(cursor.execute(statement))
 
     def force(self, statement: str) -> None:
         """Run one statement as root that changes values if they do not fit."""
-        with closing(self.server.connect(database=self.schema)) as connection, connection.cursor() as cursor:
+        with closing(self._root()) as connection, connection.cursor() as cursor:
             cursor.execute("SET sql_mode = ''")
             cursor.execute(statement)
 
     def flush(self, table: str) -> None:
         """Have all pages of a table written to its file."""
-        with closing(self.server.connect()) as connection, connection.cursor() as cursor:
+        with closing(self._root()) as connection, connection.cursor() as cursor:
             cursor.execute(f"FLUSH TABLES {table} FOR EXPORT")
             cursor.execute("UNLOCK TABLES")
 
     def rows(self, statement: str, *args: object) -> list[Row]:
         """Run one statement as root in the schema; its rows."""
-        with closing(self.server.connect(database=self.schema)) as connection, connection.cursor() as cursor:
+        with closing(self._root()) as connection, connection.cursor() as cursor:
             cursor.execute(statement, args or None)
             return list(cursor.fetchall())
 
@@ -263,7 +267,7 @@ class Lab:
                 picked.append(f"CAST({c} AS CHAR)")
             else:
                 picked.append(f"HEX({c})")
-        with closing(self.server.connect()) as connection, connection.cursor() as cursor:
+        with closing(self._root()) as connection, connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00', sql_mode = ''")
             cursor.execute(f"SELECT {', '.join(picked)} FROM {name(schema or self.schema)}.{name(table)}")
             return sorted(cursor.fetchall(), key=repr)
@@ -277,7 +281,7 @@ class Lab:
 
     def connect(self, **options: Any) -> Connection:
         """A connection of an application to the schema: REPEATABLE READ, no autocommit."""
-        connection = self.server.connect(database=self.schema, **({"autocommit": False} | options))
+        connection = self._root(**({"autocommit": False} | options))
         with connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")
         return connection
