@@ -186,7 +186,7 @@ def test_names_that_are_taken(desk: Desk) -> None:
 
 
 def test_a_name_that_a_view_has(desk: Desk) -> None:
-    """A view is no base table, so it may be met only when its name is needed: 1 (refused) or 4 (a person), untouched."""
+    """A view is no base table, so it may be met only when its name is needed: 1 (refused), 4 (a person), untouched."""
     desk.table("t", rows=20)
     desk.run("CREATE VIEW _t_shadow AS SELECT 1 AS a")
     plan = desk.plan(*ALL_SHADOW)
