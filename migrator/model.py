@@ -308,3 +308,5 @@ class Inventory:
     tablespaces: tuple[Tablespace, ...]
     read_at: str
     """UTC, ISO 8601, by the server's clock."""
+    names: frozenset[TableName] = frozenset()
+    """What every table and view is called, in scope or not, outside of the server's own schemas."""

@@ -17,8 +17,8 @@ from migrator.planner.plan import Attestations, Plan
 
 def check_plan(
     session: Session, journal: Journal, plan: Plan, inventory: Inventory, attestations: Attestations, listen: Listener
-) -> None:
-    """Raise `PlanDrifted` or `Refused` if anything blocks; tell what does not. Reads only."""
+) -> tuple[Finding, ...]:
+    """Raise `PlanDrifted` or `Refused` if anything blocks; tell what does not, and give it. Reads only."""
     drifted, gated = findings_of(session, journal, plan, inventory, attestations)
     for finding in (*drifted, *gated):
         if not finding.blocks:
@@ -29,6 +29,7 @@ def check_plan(
         )
     if blocking := [f for f in gated if f.blocks]:
         raise Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
+    return (*drifted, *gated)
 
 
 def findings_of(

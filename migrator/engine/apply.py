@@ -11,11 +11,13 @@ from migrator.db import Session, SqlError
 from migrator.engine.allowed import check_plan
 from migrator.engine.journal import Journal
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
+from migrator.engine.parked import Tender, Turns, tending
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run, do_step, outcome_of
 from migrator.engine.work import tell_event
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
+from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
 from migrator.planner.make import run_order
 from migrator.planner.plan import Attestations, Plan
@@ -53,7 +55,7 @@ def apply(
     plan = with_options(plan, options)
     began = clock.monotonic()
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
-    check_plan(session, journal, plan, inventory, options.attestations, listen)
+    known = check_plan(session, journal, plan, inventory, options.attestations, listen)
     journal.open(session, __version__)
     run_id = new_run_id()
     with (
@@ -68,10 +70,13 @@ def apply(
             version=__version__,
             attested=_attested(options.attestations),
         )
-        run = Run(own, sessions, lease, journal, run_id, plan, inventory, listen, stop, clock)
+        in_clear = frozenset(finding.subject for finding in known if finding.code in LEFT_IN_CLEAR)
+        turns = Turns()
+        run = Run(own, sessions, lease, journal, run_id, plan, in_clear, turns, listen, stop, clock)
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
-        steps = _all_steps(run)
+        with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
+            steps = _all_steps(run)
         outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
         if _connected(run):
             journal.end_run(own, run_id, outcome.exit_code)

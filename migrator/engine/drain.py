@@ -77,7 +77,9 @@ def uncopied(work: Work, session: Session) -> Sql:
 
 
 def drain_pass(work: Work, session: Session) -> Pass:
-    """Walk the log once and drain what lies in copied ranges. Locks rows of the shadow and of the log only.
+    """Walk the log once, or until a stop is wanted, and drain what lies in copied ranges.
+
+    Locks rows of the shadow and of the log only.
 
     Two rows that hand a unique value on can be met in either order where the shadow has unique indexes: on
     a duplicate the walk begins again, with more entries in one transaction, so that both rows are in it.
@@ -95,10 +97,10 @@ def drain_pass(work: Work, session: Session) -> Pass:
 def _walk(work: Work, session: Session, batch: int) -> Pass:
     condition = uncopied(work, session)
     after = seen = drained = 0
-    while True:
+    while not work.stop.is_set():
         entries = session.rows(read_log(work.log, condition, after=after, limit=batch))
         if not entries:
-            return Pass(seen, drained)
+            break
         seen += len(entries)
         after = int(entries[-1][0])
         ready = [int(seq) for seq, waits in entries if not waits]
@@ -106,7 +108,8 @@ def _walk(work: Work, session: Session, batch: int) -> Pass:
             session.transaction(lambda inner, ready=ready: bring(work, inner, ready))  # type: ignore[misc]
             drained += len(ready)
         if len(entries) < batch:
-            return Pass(seen, drained)
+            break
+    return Pass(seen, drained)
 
 
 def bring(work: Work, session: Session, entries: list[int]) -> None:
@@ -191,7 +194,7 @@ def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
             )
         if work.lease.paused:
             work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
-        elif done.seen <= until:
+        elif done.seen <= until and not work.stop.is_set():
             return
         elif passes % PASSES_UNTIL_TOLD == 0:
             work.waits(f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0)

@@ -27,7 +27,10 @@ ETA_SPREAD: Final = 0.5
 
 
 def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
-    """The latest run and its steps; `run` is None where nothing was ever applied. No locks."""
+    """The latest run with its steps, and what earlier ones left unfinished or retained. No locks.
+
+    `run` is None where nothing was ever applied.
+    """
     journal = journal or Journal()
     server = server_id(read_server(session))
     now = str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
@@ -52,7 +55,12 @@ def _run(session: Session, journal: Journal) -> RunStatus | None:
         state = "ended"
     elif working:
         state = "paused" if paused else "running"
-    steps = tuple(_step(session, journal, step, working=working) for step in journal.steps(session, run_id=str(run_id)))
+    earlier = [one for one in journal.steps(session, states=["open", "swapped"]) if one.run_id != run_id]
+    steps = tuple(
+        _step(session, journal, step, working=working and step.run_id == run_id)
+        for step in (*earlier, *journal.steps(session, run_id=str(run_id)))
+        if step.kind != "rehearsal"
+    )
     return RunStatus(
         run_id=str(run_id),
         plan_hash=str(plan_hash),

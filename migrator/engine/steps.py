@@ -14,6 +14,7 @@ from migrator.engine.journal import Journal
 from migrator.engine.lease import Lease
 from migrator.engine.migrate import migrate
 from migrator.engine.objects import table_proof
+from migrator.engine.parked import Turns
 from migrator.engine.sessions import Sessions
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, work_on
@@ -30,7 +31,7 @@ from migrator.errors import (
 )
 from migrator.events import ChunkVerified, Event, Listener, Moment, Retained, StepEnded, StepStarted
 from migrator.inventory import read_tables, show_create
-from migrator.model import Inventory, Method, Table, TableName
+from migrator.model import Method, Table, TableName
 from migrator.planner.keys import usable_key
 from migrator.planner.plan import Plan, Step
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
@@ -55,7 +56,9 @@ class Run:
     journal: Journal
     run_id: str
     plan: Plan
-    inventory: Inventory
+    left_in_clear: frozenset[str]
+    """Subjects that the plan skips though they lie in clear."""
+    turns: Turns
     listen: Listener
     stop: threading.Event
     clock: Clock
@@ -67,12 +70,15 @@ def do_step(run: Run, step: Step) -> StepOutcome:
     Raises only what ends the run: `LeaseLost`, `ServerUnreachable`.
     """
     if not step.changes_something and not _swapped_but_not_finished(run, step):
+        if step.name in run.left_in_clear:
+            return outcome_of(step, "left", message="the plan says to skip it", in_clear=True)
         refused = step.method is Method.REFUSE
         return outcome_of(step, "refused" if refused else "skipped", message=step.why, in_clear=refused)
     listen = Seen(step, run.listen)
     began = run.clock.monotonic()
     try:
-        why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
+        with run.turns.of(step.name):
+            why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
         outcome = outcome_of(step, "skipped" if why_not else "done", message=why_not)
     except (LeaseLost, ServerUnreachable):
         raise

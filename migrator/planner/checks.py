@@ -34,7 +34,8 @@ class Around:
     """What a check may look at besides its table; `owned` are the tables that the journal proves to be ours."""
 
     server: Server
-    tables: frozenset[TableName] = frozenset()
+    names: frozenset[TableName] = frozenset()
+    """Names that tables and views bear."""
     triggers: frozenset[tuple[str, str]] = frozenset()
     """Schema and name of every trigger that was seen."""
     tablespaces: Mapping[int, Tablespace] = field(default_factory=dict)
@@ -56,7 +57,7 @@ def look_around(
     kept = dict(retained or {})
     return Around(
         server=inventory.server,
-        tables=frozenset(t.name for t in inventory.tables),
+        names=inventory.names | {t.name for t in inventory.tables},
         triggers=frozenset((g.schema, g.name) for t in inventory.tables for g in t.triggers),
         tablespaces={t.space: t for t in inventory.tablespaces},
         owned=frozenset(owned) | frozenset(kept),
@@ -237,7 +238,7 @@ def data_directory(table: Table, _around: Around) -> Finding | None:
 def name_taken(table: Table, around: Around) -> Finding | None:
     """What bears a name of ours and is not provably ours is never touched, so the name is not free."""
     derived = (shadow_of(table.name), log_of(table.name), retained_of(table.name))
-    strangers = [str(n) for n in derived if n in around.tables and n not in around.owned]
+    strangers = [str(n) for n in derived if n in around.names and n not in around.owned]
     work = {shadow_of(table.name), log_of(table.name)}
     if not work & around.owned:
         seen = around.triggers | {(table.name.schema, t.name) for t in table.triggers}

@@ -20,6 +20,9 @@ from migrator.planner.units import about
 SHOWN_CHANGES: Final = 12
 """So many changes of a table are spelled out; of the rest only the number."""
 
+LEFT_IN_CLEAR: Final = frozenset({"in-clear-now", "skipped-in-clear"})
+"""Codes that say: the plan leaves this as it is, and it lies in clear."""
+
 TABLESPACE_STEPS: Final = frozenset({TablespaceKind.GENERAL, TablespaceKind.MYSQL})
 """Kinds of tablespaces that have a step of their own."""
 
@@ -204,6 +207,9 @@ def _of_table(step: Step, now: Table | None, plan: Plan, around: Around) -> list
         found.append(Finding("table-changed", message, remedy, blocks=acts, subject=step.name))
     if acts:
         found += _method_fits(step, now, plan, around)
+    elif step.method is Method.SKIP and choose(now, around.server, plan.policy, around).method is not Method.SKIP:
+        message = "lies in clear, and the plan says to skip it"
+        found.append(Finding("skipped-in-clear", message, "plan again to encrypt it", subject=step.name))
     return found
 
 

@@ -32,6 +32,13 @@ MUTATIONS: Final = (
         _in("test_rows"),
     ),
     Mutation(
+        "1, 3: parked tables are drained and bounded",
+        "migrator/engine/parked.py",
+        "                    _in_turn(tender, session, step, works, over)",
+        "                    str(step)",
+        _in("test_parked"),
+    ),
+    Mutation(
         "1: what has changed is brought",
         "migrator/engine/drain.py",
         "    session.run_exact(drain_insert(",

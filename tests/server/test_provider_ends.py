@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 SMALL = ("--innodb-buffer-pool-size=64M",)
 
 OWNER = """
-import json, os, select, sys
+import json, os, select, signal, sys
 from tests.servers import start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 with start(options=["--innodb-buffer-pool-size=64M"]) as server:
     {then}
     print(json.dumps([server.server.pid, str(server.folder)]), flush=True)
