@@ -27,12 +27,14 @@ from migrator.cli_options import (
     IgnoreTables,
     Line,
     MaxExtraDisk,
+    MysqlTablespace,
     OutputFile,
     PlainFormat,
     PlanFile,
     RetainDays,
     TableFormat,
     Tables,
+    Tablespaces,
     Workers,
     attestations_of,
     check_scope,
@@ -137,6 +139,8 @@ def plan(
     ignore_databases: IgnoreDatabases = None,
     ignore_tables: IgnoreTables = None,
     direct_below: DirectBelow = None,
+    tablespaces: Tablespaces = None,
+    mysql_tablespace: MysqlTablespace = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
@@ -157,7 +161,7 @@ def plan(
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
-    policy = made(Policy, direct_below_bytes=direct_below)
+    policy = made(Policy, direct_below_bytes=direct_below, tablespaces=tablespaces, mysql_tablespace=mysql_tablespace)
     defaults = made(
         Defaults,
         workers=workers,

@@ -98,6 +98,19 @@ MaxExtraDisk = Annotated[
         parser=_unit(bytes_of),
     ),
 ]
+Tablespaces = Annotated[
+    bool | None,
+    typer.Option(
+        "--tablespaces/--no-tablespaces", help="Encrypt general tablespaces, all their tables with them. Default: yes."
+    ),
+]
+MysqlTablespace = Annotated[
+    bool | None,
+    typer.Option(
+        "--mysql-tablespace/--no-mysql-tablespace",
+        help="Encrypt the tablespace mysql: the data dictionary and the grants. Default: yes.",
+    ),
+]
 DirectBelow = Annotated[
     Any,
     typer.Option(
