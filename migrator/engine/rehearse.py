@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from typing import Final
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
@@ -20,7 +22,7 @@ from migrator.engine.lease import new_run_id, purpose_of
 from migrator.engine.migrate import STORY
 from migrator.engine.objects import make_table, table_proof
 from migrator.engine.sessions import Sessions
-from migrator.engine.work import Work, limits_of, tell_event, work_on
+from migrator.engine.work import Work, limits_of, side_by_side, tell_event, work_on
 from migrator.errors import MigratorError, Stopped
 from migrator.events import Listener, StepEnded, StepStarted
 from migrator.inventory import read_inventory, show_create
@@ -33,6 +35,8 @@ from migrator.sql.names import twin_of
 from migrator.sql.story import Said, statements, tablespace
 from migrator.sql.swap import rename
 from migrator.sql.table import create_shadow
+
+SIDE_BY_SIDE: Final = 4
 
 _NOTHING = Rehearsal("nothing")
 
@@ -126,26 +130,45 @@ def _reviewed(
 
 
 def _try_all(here: _Here, inventory: Inventory) -> dict[str, Rehearsal]:
+    """Each step on its twin, some side by side: they wait for the disk more than for anything else."""
     made_journal = here.journal.open(here.session, __version__)
     tables = {table.name: table for table in inventory.tables}
+    todo = [
+        (step, tables[step.table])
+        for step in here.plan.steps
+        if step.changes_something and step.table in tables and not tables[step.table].encrypted
+    ]
+    waiting = SimpleQueue[tuple[Step, Table]]()
+    for one in todo:
+        waiting.put(one)
     tried: dict[str, Rehearsal] = {}
+
+    def work(ending: threading.Event) -> None:
+        with here.sessions.borrow() as session:
+            while not ending.is_set():
+                if here.stop.is_set():
+                    raise Stopped("stopped; what was built for the rehearsal is removed again")
+                try:
+                    step, table = waiting.get_nowait()
+                except Empty:
+                    return
+                tried[step.name] = _told(replace(here, session=session), step, table)
+
     try:
-        for step in here.plan.steps:
-            if here.stop.is_set():
-                raise Stopped("stopped; what was built for the rehearsal is removed again")
-            table = tables.get(step.table) if step.table else None
-            if table is not None and step.changes_something and not table.encrypted:
-                here.listen(StepStarted(step.name, step.method, 0, 0, resumed=False))
-                began = here.clock.monotonic()
-                tried[step.name] = result = _try(here, step, table)
-                outcome = "done" if result.result == "ok" else "failed"
-                here.listen(
-                    StepEnded(step.name, outcome, here.clock.monotonic() - began, result.message, result.remedy)
-                )
+        side_by_side([work] * min(SIDE_BY_SIDE, len(todo)))
     finally:
         if made_journal and not here.journal.was_used(here.session):
             here.journal.remove(here.session)
     return tried
+
+
+def _told(here: _Here, step: Step, table: Table) -> Rehearsal:
+    here.listen(StepStarted(step.name, step.method, 0, 0, resumed=False))
+    began = here.clock.monotonic()
+    result = _try(here, step, table)
+    outcome = "done" if result.result == "ok" else "failed"
+    here.listen(StepEnded(step.name, outcome, here.clock.monotonic() - began, result.message, result.remedy))
+    return result
 
 
 def _try(here: _Here, step: Step, table: Table) -> Rehearsal:
@@ -202,7 +225,7 @@ def _work(here: _Here, step: Step, table: Table, step_id: int) -> Work:
         sessions=here.sessions,
         lease=_NoLease(purpose_of(here.run_id)),
         journal=here.journal,
-        limits=limits_of(here.plan.defaults, step),
+        limits=replace(limits_of(here.plan.defaults, step), workers=1),  # no row to share
         listen=_quiet,
         stop=here.stop,
         clock=here.clock,

@@ -72,8 +72,10 @@ def do_step(run: Run, step: Step) -> StepOutcome:
     if not step.changes_something and not _swapped_but_not_finished(run, step):
         if step.name in run.left_in_clear:
             return outcome_of(step, "left", message="the plan says to skip it", in_clear=True)
-        refused = step.method is Method.REFUSE
-        return outcome_of(step, "refused" if refused else "skipped", message=step.why, in_clear=refused)
+        if step.method is Method.REFUSE:
+            remedy = next((finding.remedy for finding in step.findings if finding.blocks), "")
+            return outcome_of(step, "refused", message=step.why, remedy=remedy, in_clear=True)
+        return outcome_of(step, "skipped", message=step.why)
     listen = Seen(step, run.listen)
     began = run.clock.monotonic()
     try:

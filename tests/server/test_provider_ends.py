@@ -131,7 +131,10 @@ def test_a_server_by_hand_ends_with_control_c() -> None:
             lines.append(process.stdout.readline())
             assert lines[-1], lines
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.terminate()
     datadir = next(line.split()[1] for line in lines if "datadir" in line)
     option_file = next(line.split("=")[1].strip() for line in lines if "client" in line)
     assert not Path(datadir).parent.exists()
