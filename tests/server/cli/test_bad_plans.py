@@ -101,7 +101,7 @@ DRIFT = {
     "grown": ("ALTER TABLE {t} ADD COLUMN born DATE", "column `born` is new (date NULL)"),
     "shrunk": ("ALTER TABLE {t} DROP COLUMN extra", "column `extra` is gone"),
     "retyped": ("ALTER TABLE {t} MODIFY note VARCHAR(501)", "column `note` was varchar(500)"),
-    "index": ("ALTER TABLE {t} DROP INDEX note", "key `note` is gone"),
+    "unindexed": ("ALTER TABLE {t} DROP INDEX note", "key `note` is gone"),
     "watched": ("CREATE TRIGGER mine BEFORE INSERT ON {t} FOR EACH ROW SET @a = 1", "trigger `mine` is new"),
     "parent": ("CREATE TABLE child (a VARCHAR(40), FOREIGN KEY (a) REFERENCES {t} (id))", "child"),
     "shadowed": ("CREATE TABLE _{t}_shadow (a INT)", "_shadowed_shadow"),
