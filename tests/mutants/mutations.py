@@ -116,6 +116,13 @@ MUTATIONS: Final = (
         _in("test_source_changes"),
     ),
     Mutation(
+        "3, 7: a request that has to wait is taken back within milliseconds",
+        "migrator/engine/moment.py",
+        '        if state is not None and "Waiting for" in str(state):\n',
+        "        if state is None:\n",
+        _in("test_swap", "test_a_reader_in_an_open_transaction_is_waited_for_while_others_work"),
+    ),
+    Mutation(
         "8: a warning on the copy is an error",
         "migrator/engine/copy.py",
         "        left -= session.run_exact(copy_part(",
