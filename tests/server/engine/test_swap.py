@@ -82,8 +82,9 @@ def test_a_transaction_that_writes_across_the_end_of_the_wait_is_still_an_old_on
             swapped_before.append(lab.encrypted("t"))
             old.rollback()
 
-        write = At(phase("swap"), lambda: cursor.execute("INSERT INTO other VALUES (1)"))
-        ran = lab.apply("t", at=[write, At(waiting("older than the copy"), end)])
+        waits = waiting("older than the copy")
+        write = At(waits, lambda: cursor.execute("INSERT INTO other VALUES (1)"))
+        ran = lab.apply("t", at=[write, At(waits, end, nth=2)])
     ran.assert_outcome("done")
     assert swapped_before == [False]
 
