@@ -153,6 +153,7 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
         close(checks, output, seconds)
         if options.write_plan:
             shutil.copy(output / "plan.yaml", COMMITTED)
+            say(f"Its plan is in {COMMITTED} now, for the next run to be compared with.")
         if options.keep:
             keep(server, output)
     return 0 if all(check.passed for check in checks) else 1
