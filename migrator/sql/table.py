@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from migrator.model import Column, Key, Table, TableName, TablespaceKind
 from migrator.sql.keys import KeyColumn
@@ -67,9 +68,19 @@ def together(table: Table, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(found)
 
 
+LOG_BUCKETS: Final = 512
+"""Stretches of the log; a session appends to the one of its number."""
+
+_BUCKET_BITS: Final = 55
+
+
 def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
     """The log of changed keys of one source: `seq`, the key columns as `k1`... with their exact types, `noted`.
 
+    `seq` is the session's bucket and a number that is never given twice on this server. It is no
+    AUTO_INCREMENT: all sessions would append to one end, and a transaction that has gone back to a savepoint
+    (or has had a statement refused after some of its rows) keeps the gap locked in which its entry stood: all
+    others would wait for its end, and two such ones are a deadlock (seen on 9.7.4, REPEATABLE READ).
     Encrypted, since keys are data. A file of its own whatever innodb_file_per_table says.
     """
     columns = []
@@ -77,12 +88,21 @@ def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
         kind = part.column.type.replace("%", "%%")
         if part.column.charset and part.column.collation:
             kind += f" CHARACTER SET {part.column.charset} COLLATE {part.column.collation}"
-        columns.append(f"k{number} {kind} NOT NULL")
+        columns.append(f"k{number} {kind} NULL")
+    number = f"((CONNECTION_ID() & {LOG_BUCKETS - 1}) << {_BUCKET_BITS}) | (UUID_SHORT() & {2**_BUCKET_BITS - 1})"
     return Sql(
-        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL DEFAULT ({number}) PRIMARY KEY, "
         + ", ".join(columns)
         + ", noted TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
         + " ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'"
+    )
+
+
+def fence_log(log: TableName) -> Sql:
+    """A row without a key at the beginning of each bucket, so that no gap reaches from one into another."""
+    return Sql(
+        f"INSERT INTO {qualified(log)} (seq) WITH RECURSIVE fence (n) AS"
+        f" (SELECT 0 UNION ALL SELECT n + 1 FROM fence WHERE n < {LOG_BUCKETS - 1}) SELECT n << {_BUCKET_BITS} FROM fence"
     )
 
 
