@@ -89,9 +89,9 @@ def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
         if part.column.charset and part.column.collation:
             kind += f" CHARACTER SET {part.column.charset} COLLATE {part.column.collation}"
         columns.append(f"k{number} {kind} NULL")
-    number = f"((CONNECTION_ID() & {LOG_BUCKETS - 1}) << {_BUCKET_BITS}) | (UUID_SHORT() & {2**_BUCKET_BITS - 1})"
+    default = f"((CONNECTION_ID() & {LOG_BUCKETS - 1}) << {_BUCKET_BITS}) | (UUID_SHORT() & {2**_BUCKET_BITS - 1})"
     return Sql(
-        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL DEFAULT ({number}) PRIMARY KEY, "
+        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL DEFAULT ({default}) PRIMARY KEY, "
         + ", ".join(columns)
         + ", noted TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
         + " ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'"
@@ -102,7 +102,8 @@ def fence_log(log: TableName) -> Sql:
     """A row without a key at the beginning of each bucket, so that no gap reaches from one into another."""
     return Sql(
         f"INSERT INTO {qualified(log)} (seq) WITH RECURSIVE fence (n) AS"
-        f" (SELECT 0 UNION ALL SELECT n + 1 FROM fence WHERE n < {LOG_BUCKETS - 1}) SELECT n << {_BUCKET_BITS} FROM fence"
+        f" (SELECT 0 UNION ALL SELECT n + 1 FROM fence WHERE n < {LOG_BUCKETS - 1})"
+        f" SELECT n << {_BUCKET_BITS} FROM fence"
     )
 
 

@@ -236,7 +236,9 @@ class Lab:
     def fill(self, table: str, insert: str, rows: Sequence[Sequence[object]] = ()) -> None:
         """Run the INSERT in a session that takes any value as it is; then make the ledger a copy of the table."""
         with closing(self.connect(autocommit=True)) as connection, connection.cursor() as cursor:
-            cursor.execute("SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', cte_max_recursion_depth = 1000000")
+            cursor.execute(
+                "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', cte_max_recursion_depth = 1000000"
+            )
             if rows:
                 cursor.executemany(insert, rows)
             else:

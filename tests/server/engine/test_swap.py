@@ -206,7 +206,9 @@ def test_a_reader_of_the_shadow_is_waited_for(lab: Lab) -> None:
 
 def test_transactions_are_seen_beside_a_statement_with_an_emoji(lab: Lab) -> None:
     """The list of transactions cannot be read while such a statement runs (3854): it is read when that is over."""
-    asleep = "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_DB = %s AND PROCESSLIST_STATE = 'User sleep'"
+    asleep = (
+        "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_DB = %s AND PROCESSLIST_STATE = 'User sleep'"
+    )
 
     def sleep() -> None:
         with closing(lab.connect()) as connection, connection.cursor() as cursor:

@@ -1,0 +1,328 @@
+"""One trial: a table is made from a seed, used with hostility and migrated; then everything is compared.
+
+The seed decides the definition, the values and what each thread wants to do; when threads and server meet
+is chance. So a definition that cannot be migrated fails each time, and a race when it is met again.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections import Counter as Counted
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import pymysql
+
+from migrator.engine import pace, ranges
+from migrator.events import ChunkCopied, Event, RangeCopied
+from tests.oracle.hand import Hand, Seen, UnexpectedAnswer
+from tests.oracle.ledger import Estate, columns_of, difference, read, shared_out, strange
+from tests.oracle.pools import SQL_MODE, Pools, exact, make_pools
+from tests.oracle.schemas import Schema, quote, random_schema
+from tests.oracle.stage import Stage
+from tests.oracle.workload import Counter, Cutter, Reader, Thread, Writer
+
+if TYPE_CHECKING:
+    from tests.server.engine.kit import Lab
+    from tests.servers.running import Connection
+
+WRITERS: Final = 3
+FEWEST_PLACES: Final = 150
+MOST_COLLISIONS: Final = 2
+FENCES, FENCES_OF_PARTITIONS = 3, 14
+REFUSED: Final = frozenset(
+    {1071, 1074, 1117, 1118, 1170, 1178, 1214, 1478, 1486, 1491, 1493, 1503, 1659, 1670, 1709, 3753, 3754, 3755}
+)
+"""Numbers of errors that say: such a table there cannot be (a key or row too long, an unfit partition)."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What a trial found, and what it did."""
+
+    seed: int
+    schema: Schema
+    seen: Seen
+    wrong: list[str] = field(default_factory=list)
+    rows: int = 0
+    seconds: float = 0.0
+    ranges: int = 0
+    chunks: int = 0
+    reads: int = 0
+    numbers_set_back: int = 0
+    writers: int = 0
+
+    @property
+    def failures(self) -> list[str]:
+        """All that must not be."""
+        found = [*self.wrong, *self.seen.errors, *self.seen.wrong]
+        if len(self.seen.collisions) > MOST_COLLISIONS:
+            found.append(f"{len(self.seen.collisions)} transactions were made victims of exclusive moments")
+        return found
+
+    def latency_ms(self, share: float) -> float:
+        """So many milliseconds were enough for this share of the transactions."""
+        ordered = sorted(self.seen.seconds) or [0.0]
+        return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+    def __str__(self) -> str:
+        done = f"{self.rows} rows, {self.chunks} chunks, {len(self.seen.seconds)} transactions, p95 {self.latency_ms(0.95):.0f} ms"
+        return f"seed {self.seed}: {', '.join(self.schema.features) or 'plain'}; {done}, {self.seconds:.1f} s"
+
+
+@contextmanager
+def small_pieces() -> Iterator[None]:
+    """Ranges and first chunks so small that a table of some hundred rows has many of both."""
+    fewest, first = ranges.FEWEST_ROWS, pace.FIRST_ROWS
+    ranges.FEWEST_ROWS, pace.FIRST_ROWS = 80, 25  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        ranges.FEWEST_ROWS, pace.FIRST_ROWS = fewest, first  # type: ignore[misc]
+
+
+def definition(create: str) -> str:
+    """SHOW CREATE TABLE without what may differ: ENCRYPTION and AUTO_INCREMENT."""
+    head, bracket, options = create.rpartition("\n)")
+    # In the options of a partitioned table the brackets of its partitions come last.
+    if "PARTITION BY" in create:
+        head, bracket, options = create.partition("\n) ")
+    options = re.sub(r" AUTO_INCREMENT=\d+", "", options, count=1)
+    return head + bracket + re.sub(r" (/\*!80016 )?ENCRYPTION='[YN]'( \*/)?", "", options, count=1)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A table with rows, and who owns which."""
+
+    schema: Schema
+    pools: Pools
+    estates: list[Estate]
+    fence: Estate
+
+    def expected(self) -> list[tuple[str, ...]]:
+        """All rows, sorted."""
+        return sorted(row for estate in (*self.estates, self.fence) for row in estate.expected())
+
+
+class Impossible(Exception):
+    """There cannot be such a table, or it has too few different values."""
+
+
+def make_scene(lab: Lab, seed: int, schema: Schema | None = None) -> Scene:
+    """The table of a seed, or this one, filled by chance. A definition that cannot be is drawn again, or `Impossible`."""
+    chance = random.Random(seed)
+    while True:
+        try:
+            return _scene(lab, schema or random_schema(chance), chance)
+        except Impossible:
+            if schema is not None:
+                raise
+
+
+def _scene(lab: Lab, schema: Schema, chance: random.Random) -> Scene:
+    try:
+        with closing(lab.server.connect(database=lab.ledger, ssl_disabled=True)) as connection:
+            pools = make_pools(connection, schema, random.Random(chance.randrange(2**32)))
+        if min(map(len, (pools.key, *pools.uniques))) < FEWEST_PLACES:
+            raise Impossible
+        lab.run(schema.create())
+    except pymysql.err.MySQLError as error:
+        if error.args[0] in REFUSED:
+            raise Impossible from None
+        raise
+    return _fill(lab, schema, pools, random.Random(chance.randrange(2**32)))
+
+
+def _fill(lab: Lab, schema: Schema, pools: Pools, chance: random.Random) -> Scene:
+    threads = WRITERS + int(schema.auto and not schema.partitions)
+    estates, fence = shared_out(schema, pools, threads, FENCES_OF_PARTITIONS if schema.partitions else FENCES)
+    if schema.auto and not schema.partitions:
+        estates[-1].keys = range(0)
+    for estate in estates:
+        for k in chance.sample(estate.keys, len(estate.keys) * 6 // 10):
+            row = estate.new_row(chance)
+            if row is not None:
+                estate.rows[k] = row
+    literals = [f"({', '.join(e.literals(k, row))})" for e in (*estates, fence) for k, row in e.rows.items()]
+    chance.shuffle(literals)
+    with closing(lab.connect(autocommit=True)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET sql_mode = '{SQL_MODE}'")
+        for start in range(0, len(literals), 100):
+            part = ", ".join(literals[start : start + 100])
+            cursor.execute(f"INSERT INTO {schema.sql} ({columns_of(schema)}) VALUES {part}")
+        for alter in schema.after_load():
+            cursor.execute(alter)
+        cursor.execute(f"ANALYZE TABLE {schema.sql}")
+        cursor.fetchall()
+        # Where fences do not stand between stretches in every partition, only one thread may write.
+        if schema.partitions and not _well_fenced(connection, lab.schema, schema, estates, fence):
+            fence.rows.update({k: row for estate in estates[1:] for k, row in estate.rows.items()})
+            del estates[1:]
+    return Scene(schema, pools, estates, fence)
+
+
+def _well_fenced(
+    connection: Connection, database: str, schema: Schema, estates: Sequence[Estate], fence: Estate
+) -> bool:
+    """True if two fences at least stand between the rows of two threads in each partition, also where rows may come.
+
+    Rows may come at any place, so each partition needs its fences wherever it can hold rows of both sides.
+    """
+    owner = {spelling.exact: n for n, e in enumerate(estates) for k in e.keys for spelling in e.pools.key[k]}
+    walls = {fence.key(k).exact for k in fence.rows}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COALESCE(SUBPARTITION_NAME, PARTITION_NAME) FROM information_schema.PARTITIONS"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+            (database, schema.table),
+        )
+        order = ", ".join(part.format("") for part in schema.key.order)
+        reads = ", ".join(column.read for column in schema.key.columns)
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"SELECT {reads} FROM {schema.sql} PARTITION ({quote(name)}) ORDER BY {order}")
+            last, since = None, 0
+            for row in map(exact, cursor.fetchall()):
+                if row in walls:
+                    since += 1
+                    continue
+                if last is not None and owner[row] != last and since < 2:
+                    return False
+                last, since = owner[row], 0
+    return True
+
+
+# -- the trial --------------------------------------------------------------------------------------
+
+
+def run_trial(
+    lab: Lab, seed: int, schema: Schema | None = None, *, migrate: bool = True, cut: bool = False, seconds: float = 0.3
+) -> Told:
+    """Make, use, migrate, compare. With `migrate=False` nobody migrates: what is told then is the oracle's own mistake."""
+    began = time.monotonic()
+    scene = make_scene(lab, seed, schema)
+    before = lab.show_create(scene.schema.table)
+    told = Told(seed, scene.schema, Seen(), writers=len(scene.estates))
+    told.seen.deadlocks_before = int(
+        lab.value("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'")
+    )
+    stage = Stage()
+    try:
+        with _application(lab, seed, scene, stage, told, cut=cut):
+            stage.hold(seconds)
+            if migrate:
+                _migrate(lab, scene, stage, told)
+            stage.over()
+            stage.hold(seconds, moments=1)
+    except UnexpectedAnswer as answer:
+        told.wrong.append(str(answer))
+    _compare(lab, scene, before, told, migrated=migrate)
+    told.seconds = time.monotonic() - began
+    return told
+
+
+def run_quietly(lab: Lab, seed: int, schema: Schema) -> Told:
+    """Make, migrate with nobody beside, compare."""
+    scene = make_scene(lab, seed, schema)
+    before = lab.show_create(schema.table)
+    told = Told(seed, schema, Seen())
+    _migrate(lab, scene, Stage(), told)
+    _compare(lab, scene, before, told, migrated=True)
+    return told
+
+
+@contextmanager
+def _application(lab: Lab, seed: int, scene: Scene, stage: Stage, told: Told, *, cut: bool) -> Iterator[None]:
+    """The application at work; what its threads raise is raised at the end."""
+    connect = partial(lab.connect, autocommit=True, local_infile=True)
+    cutting = threading.Event()
+    if cut:
+        cutting.set()
+    chance = [random.Random(f"{seed}.{n}") for n in range(len(scene.estates) + 2)]
+    with ExitStack() as stack:
+        hands = [Hand(connect, told.seen, cut_on_purpose=cutting) for _ in scene.estates]
+        for hand in hands:
+            stack.callback(hand.close)
+        threads: list[Thread] = []
+        for n, (hand, estate) in enumerate(zip(hands, scene.estates, strict=True)):
+            if not estate.keys:
+                found = re.search(r"AUTO_INCREMENT=(\d+)", lab.show_create(scene.schema.table).rpartition("\n)")[2])
+                threads.append(Counter(n, hand, estate, chance[n], stage, next_id=int(found[1]) if found else 1))
+            else:
+                threads.append(Writer(n, hand, estate, chance[n], stage, patient=n == 0))
+        reader = Reader(connect, scene.fence, chance[-1], stage, told.seen)
+        stack.callback(reader.connection.close)
+        threads.append(reader)
+        if cut:
+            writers = [t.hand for t in threads if isinstance(t, Writer) and not isinstance(t, Counter)]
+            threads.append(Cutter(connect, writers, chance[-2], stage, told.seen))
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            errors: list[BaseException] = []
+            for thread in reversed(threads):
+                thread.ending.set()
+            for thread in reversed(threads):
+                try:
+                    thread.finish()
+                except BaseException as error:  # noqa: BLE001 - the first is raised when all have ended
+                    errors.append(error)
+            told.reads = reader.reads
+            told.numbers_set_back = sum(t.set_back for t in threads if isinstance(t, Counter))
+            if errors:
+                raise errors[0]
+
+
+def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told) -> None:
+    counted: Counted[type[Event]] = Counted()
+
+    class Listening:
+        """Hands each event on."""
+
+        def meet(self, event: Event) -> None:
+            """Note an event."""
+            counted[type(event)] += 1
+            stage.meet(event)
+
+    plan = lab.plan(scene.schema.table)
+    (step,) = plan.steps
+    if step.method is not scene.schema.method:
+        told.wrong.append(f"method {step.method}, not {scene.schema.method}: {step.why}")
+        return
+    with small_pieces():
+        ran = lab.apply(plan=plan, at=[Listening()])
+    told.chunks, told.ranges = counted[ChunkCopied], counted[RangeCopied]
+    if ran.step.outcome != "done":
+        told.wrong.append(f"{ran.step.outcome}: {ran.step.message}")
+
+
+def _compare(lab: Lab, scene: Scene, before: str, told: Told, *, migrated: bool) -> None:
+    """Rows against the ledger, the definition against what it was, indexes against rows; and nothing of ours is left."""
+    schema = scene.schema
+    with closing(lab.connect(autocommit=True)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET sql_mode = '{SQL_MODE}'")
+        expected = scene.expected()
+        told.rows = len(expected)
+        if odd := difference(expected, read(cursor, schema)):
+            told.wrong.append(f"rows are not as the ledger says: {odd}")
+        if count := strange(cursor, schema):
+            told.wrong.append(f"{count} rows with generated columns or defaults that are not what they must be")
+        cursor.execute(f"CHECK TABLE {schema.sql}")
+        told.wrong += [f"CHECK TABLE: {row[2]} {row[3]}" for row in cursor.fetchall() if row[3] != "OK"]
+    after = lab.show_create(schema.table)
+    if definition(after) != definition(before):
+        told.wrong.append(f"the definition is another one:\n{before}\n{after}")
+    if migrated and not lab.encrypted(schema.table):
+        told.wrong.append("it is not encrypted")
+    if left := [n for n in lab.names() if n.endswith(("_shadow", "_log", "_ins", "_upd", "_del"))]:
+        told.wrong.append(f"left behind: {left}")
+    if told.numbers_set_back > 1:
+        told.wrong.append(f"AUTO_INCREMENT went back {told.numbers_set_back} times")
