@@ -229,7 +229,11 @@ def enum(chance: random.Random) -> Kind:
     members = chance.choice((("z", "a", "it's %s", "b"), ("x",), ("2", "1", "10"), ("ä", "Z", "ß`"), tuple("hgfedcba")))
     words = ", ".join("'" + member.replace("'", "''") + "'" for member in members)
     return Kind(
-        f"ENUM({words})", lambda c: c.choice(members), read="CONCAT({0} + 0, ':', HEX({0}))", family="enum", few=True
+        f"ENUM({words}) CHARACTER SET utf8mb4",
+        lambda c: c.choice(members),
+        read="CONCAT({0} + 0, ':', HEX({0}))",
+        family="enum",
+        few=True,
     )
 
 

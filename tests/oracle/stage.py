@@ -45,3 +45,8 @@ class Stage:
                 lambda: self.moments >= moments or self.waits >= waits or self.phase == "after", timeout=seconds
             )
         return time.monotonic() - began
+
+    def reach(self, *phases: str, seconds: float = 30.0) -> None:
+        """Wait until the run is in one of these phases, or over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.phase in {*phases, "after"}, timeout=seconds)

@@ -26,7 +26,7 @@ from tests.oracle.ledger import Estate, columns_of, difference, read, shared_out
 from tests.oracle.pools import SQL_MODE, Pools, exact, make_pools
 from tests.oracle.schemas import Schema, quote, random_schema
 from tests.oracle.stage import Stage
-from tests.oracle.workload import Counter, Cutter, Reader, Thread, Writer
+from tests.oracle.workload import Counter, Cutter, Reader, Thread, Witness, Writer
 
 if TYPE_CHECKING:
     from tests.server.engine.kit import Lab
@@ -257,8 +257,10 @@ def _application(lab: Lab, seed: int, scene: Scene, stage: Stage, told: Told, *,
             else:
                 threads.append(Writer(n, hand, estate, chance[n], stage, patient=n == 0))
         reader = Reader(connect, scene.fence, chance[-1], stage, told.seen)
-        stack.callback(reader.connection.close)
-        threads.append(reader)
+        witness = Witness(connect, scene.fence, chance[-1], stage, told.seen)
+        for one in (reader, witness):
+            stack.callback(one.connection.close)
+            threads.append(one)
         if cut:
             writers = [t.hand for t in threads if isinstance(t, Writer) and not isinstance(t, Counter)]
             threads.append(Cutter(connect, writers, chance[-2], stage, told.seen))
@@ -275,7 +277,7 @@ def _application(lab: Lab, seed: int, scene: Scene, stage: Stage, told: Told, *,
                     thread.finish()
                 except BaseException as error:  # noqa: BLE001 - the first is raised when all have ended
                     errors.append(error)
-            told.reads = reader.reads
+            told.reads = reader.reads + witness.reads
             told.numbers_set_back = sum(t.set_back for t in threads if isinstance(t, Counter))
             if errors:
                 raise errors[0]

@@ -282,7 +282,7 @@ class Reader(Thread):
     def __init__(
         self, connect: Callable[[], Connection], estate: Estate, chance: random.Random, stage: Stage, seen: Seen
     ) -> None:
-        super().__init__("reader", stage, seen)
+        super().__init__(type(self).__name__.lower(), stage, seen)
         self.connection = connect()
         self.estate = estate
         self.chance = chance
@@ -310,6 +310,29 @@ class Reader(Thread):
         if lost := set(self.estate.expected()) - set(first):
             self.seen.wrong.append(f"a snapshot without rows that nobody touches: {sorted(lost)[:2]}")
         self.ending.wait(self.chance.uniform(0.05, 0.2))
+
+
+class Witness(Reader):
+    """Takes a snapshot while rows are copied, and reads for the first time when the swap is due."""
+
+    def once(self) -> None:
+        """One such transaction, and no other."""
+        self.stage.reach("copy", "index")
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+                self.stage.reach("swap", "clean")
+                self.stage.hold(0.4, moments=1)
+                found = read(cursor, self.estate.schema)
+                cursor.execute("COMMIT")
+            except pymysql.err.MySQLError as error:
+                self.seen.errors.append(f"witness, phase {self.stage.phase}: {error}")
+                self.connection.rollback()
+            else:
+                self.reads += 1
+                if lost := set(self.estate.expected()) - set(found):
+                    self.seen.wrong.append(f"an old snapshot without rows that nobody touches: {sorted(lost)[:2]}")
+        self.ending.wait()
 
 
 class Cutter(Thread):
