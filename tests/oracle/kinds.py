@@ -147,9 +147,6 @@ CHARSETS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 }  # fmt: skip
 """Letters that fit each character set, and collations of it."""
 
-DEPRECATED: Final = frozenset({"utf8mb3", "ucs2"})
-"""Character sets of which the server warns when a literal names them; here they are only columns' own."""
-
 
 def _word(letters: str, most: int) -> Draw:
     def draw(chance: random.Random) -> str:

@@ -7,9 +7,10 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.oracle.features import random_schema
 from tests.oracle.laboratory import laboratory
-from tests.oracle.schemas import random_schema
-from tests.oracle.trial import Impossible, run_quietly
+from tests.oracle.scene import Impossible
+from tests.oracle.trial import run_quietly
 from tests.servers import Account, RunningServer
 
 
