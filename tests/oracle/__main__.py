@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Final
 
 from tests.oracle.laboratory import laboratory
@@ -19,40 +20,59 @@ from tests.servers import Account, RunningServer, least_privileged, start
 LINES_OF_TRACE: Final = -3
 
 
+@dataclass(slots=True)
+class Result:
+    """What all seeds together did."""
+
+    first: int
+    done: int = 0
+    failed: list[int] = field(default_factory=list)
+    features: Counter[str] = field(default_factory=Counter)
+    totals: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, seed: int, told: Told | None) -> None:
+        """One seed more; tells it."""
+        self.done += 1
+        if told is None or told.failures:
+            self.failed.append(seed)
+            print(f"FAILED seed {seed}; to repeat it: make test-soak SEED={seed} SEEDS=1", flush=True)
+        if told is None:
+            return
+        for failure in told.failures[:5]:
+            print(f"    {failure[:2000]}", flush=True)
+        print(told, flush=True)
+        self.features.update(told.schema.features)
+        self.totals.update(
+            rows=told.rows, chunks=told.chunks, transactions=len(told.seen.seconds), cuts=told.seen.cuts,
+            looked_up=sum(told.seen.looked_up.values()), reads=told.reads, set_back=told.numbers_set_back,
+            collisions=len(told.seen.collisions),
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        of, seconds = self.totals, time.monotonic() - self.began
+        return (
+            f"{self.done} seeds from {self.first} in {seconds:.0f} s: {len(self.failed)} failed {self.failed}\n"
+            f"{of['rows']:,} rows in {of['chunks']:,} chunks; {of['transactions']:,} transactions, {of['reads']:,}"
+            f" snapshots read, {of['cuts']:,} links cut, {of['looked_up']:,} outcomes looked up, {of['set_back']} times"
+            f" a number came again that no row had had, {of['collisions']} transactions met an exclusive moment (1213)\n"
+            "features: " + ", ".join(f"{name} {number}" for name, number in self.features.most_common())
+        )
+
+
 def soak(first: int, count: int, *, migrate: bool) -> int:
-    """Run so many seeds; how many failed."""
-    failed: list[int] = []
-    features: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
-    began = time.monotonic()
+    """Run so many seeds, or until Ctrl-C; how many failed."""
+    result = Result(first)
     with start(name="soak", options=["--innodb-buffer-pool-size=128M"]) as server, least_privileged(server) as dba:
         print(f"{server!r}: seeds {first} to {first + count - 1}", flush=True)
-        for seed in range(first, first + count):
-            told = one(server, dba, seed, migrate=migrate)
-            if told is None or told.failures:
-                failed.append(seed)
-                print(f"FAILED seed {seed}; to repeat it: make test-soak SEED={seed} SEEDS=1", flush=True)
-                for failure in told.failures[:5] if told else ():
-                    print(f"    {failure[:2000]}", flush=True)
-            if told is not None:
-                print(told, flush=True)
-                features.update(told.schema.features)
-                totals.update(
-                    rows=told.rows, chunks=told.chunks, transactions=len(told.seen.seconds), cuts=told.seen.cuts,
-                    looked_up=sum(told.seen.looked_up.values()), reads=told.reads, set_back=told.numbers_set_back,
-                    collisions=len(told.seen.collisions),
-                )  # fmt: skip
-    print(
-        f"\n{count} seeds ({first} to {first + count - 1}) in {time.monotonic() - began:.0f} s: {len(failed)} failed {failed}"
-    )
-    print(
-        f"{totals['rows']:,} rows in {totals['chunks']:,} chunks; {totals['transactions']:,} transactions, {totals['reads']:,} snapshots"
-        f" read twice, {totals['cuts']:,} links cut, {totals['looked_up']:,} outcomes looked up,"
-        f" {totals['set_back']} times a number came again that no row had had, {totals['collisions']} transactions met an"
-        " exclusive moment (1213)"
-    )
-    print("features: " + ", ".join(f"{name} {number}" for name, number in features.most_common()))
-    return len(failed)
+        try:
+            for seed in range(first, first + count):
+                result.add(seed, one(server, dba, seed, migrate=migrate))
+        except KeyboardInterrupt:
+            print("stopped")
+        finally:
+            print(f"\n{result}", flush=True)
+    return len(result.failed)
 
 
 def one(server: RunningServer, dba: Account, seed: int, *, migrate: bool) -> Told | None:

@@ -65,6 +65,8 @@ class Told:
 
     def __str__(self) -> str:
         done = f"{self.rows} rows, {self.chunks} chunks, {len(self.seen.seconds)} transactions, p95 {self.latency_ms(0.95):.0f} ms"
+        if self.seen.collisions:
+            done += f", {len(self.seen.collisions)} met an exclusive moment ({', '.join(self.seen.collisions)})"
         return f"seed {self.seed}: {', '.join(self.schema.features) or 'plain'}; {done}, {self.seconds:.1f} s"
 
 
