@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -224,10 +224,9 @@ def deferred_indexes(table: Table, copy_key: str, create_table: str) -> tuple[st
     too: the definition must come out as it was.
     """
     keys = {key.name: key for key in table.keys}
-    definitions = parse_definition(create_table).indexes
-    listed = [keys[name] for name in definitions if name in keys]
+    listed = [keys[name] for name in parse_definition(create_table).indexes if name in keys]
     kept = {"PRIMARY", copy_key} | {key.name for key in listed if key.type not in {"BTREE", "HASH"}}
-    kept |= _never_in_place(table, {key.name: definitions[key.name] for key in listed if _functional(key)})
+    kept |= _never_in_place(table, [key for key in listed if _functional(key)])
     virtual = {column.name for column in table.columns if column.generated == "VIRTUAL"} | {None}
     auto = next((c.name for c in table.columns if c.auto_increment), None)
     leading = [key.name for key in listed if key.parts and key.parts[0].column == auto]
@@ -250,14 +249,11 @@ def _functional(key: Key) -> bool:
     return any(part.column is None for part in key.parts)
 
 
-def _never_in_place(table: Table, definitions: Mapping[str, str]) -> set[str]:
-    """Of these functional indexes those that an INPLACE ALTER refuses to add (1846, looked at on 9.7.4).
+def _never_in_place(table: Table, functional: Sequence[Key]) -> set[str]:
+    """Of these functional indexes those that an INPLACE ALTER may refuse to add (1846, looked at on 9.7.4).
 
-    Unique ones, all of a partitioned table, and a plain one where there is a multi-valued one already.
+    Unique ones, all of a partitioned table, and one whose name sorts before that of one that is there: so
+    only one that is alone can always be added.
     """
-    if table.partition_method:
-        return set(definitions)
-    multi_valued = {name for name, text in definitions.items() if re.search(r"\barray\)", text)}
-    if multi_valued and len(multi_valued) < len(definitions):
-        return set(definitions)
-    return {key.name for key in table.keys if key.unique and key.name in definitions}
+    alone = len(functional) == 1 and not functional[0].unique and not table.partition_method
+    return set() if alone else {key.name for key in functional}

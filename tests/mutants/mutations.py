@@ -69,8 +69,8 @@ MUTATIONS: Final = (
     Mutation(
         "2: functional indexes stay in their places",
         "migrator/sql/table.py",
-        "        return set(definitions)\n    multi_valued",
-        "        pass\n    multi_valued",
+        "    alone = len(functional) == 1 and",
+        "    alone = bool(functional) and",
         _in("test_definition", "test_the_definition_stays"),
     ),
     Mutation(
