@@ -12,7 +12,7 @@ from migrator.engine.objects import forget_triggers, intend_triggers, note_trigg
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed
-from migrator.sql.copy import lock_for_switch
+from migrator.sql.copy import ENTRY, lock_for_switch
 from migrator.sql.names import qualified
 from migrator.sql.swap import lock_write
 from migrator.sql.table import parse_definition, set_auto_increment
@@ -64,7 +64,8 @@ def _drop_log_triggers(work: Work) -> None:
 
 
 def _switch(work: Work, session: Session, there: set[str]) -> bool:
-    entries = [int(row[0]) for row in session.rows(f"SELECT seq FROM {qualified(work.log)} LIMIT {NEARLY_NOTHING + 1}")]
+    found = session.rows(f"SELECT seq FROM {qualified(work.log)} WHERE {ENTRY} LIMIT {NEARLY_NOTHING + 1}")
+    entries = [int(row[0]) for row in found]
     if len(entries) > NEARLY_NOTHING:
         return False
     if entries:

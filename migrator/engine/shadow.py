@@ -13,7 +13,15 @@ from migrator.sql.keys import log_columns
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
 from migrator.sql.swap import lock_write
-from migrator.sql.table import column_list, create_log, create_shadow, deferred_indexes, encrypt_shadow, stored_columns
+from migrator.sql.table import (
+    column_list,
+    create_log,
+    create_shadow,
+    deferred_indexes,
+    encrypt_shadow,
+    fence_log,
+    stored_columns,
+)
 from migrator.sql.triggers import EVENTS, log_trigger
 
 
@@ -32,7 +40,7 @@ def build(work: Work) -> None:
         raise Failed(
             f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
         )
-    make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns)])
+    make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns), fence_log(name)])
     _prove_rights(work)
 
 

@@ -16,6 +16,7 @@ from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
+from migrator.inventory.transactions import NOT_IN_UTF8MB3
 from migrator.model import Blocker
 from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.triggers import drop_trigger
@@ -25,9 +26,6 @@ LOOK_EVERY_SECONDS: Final = 0.15
 its source, trx0i_s.cc): asked more often it never changes."""
 
 TELL_EVERY_SECONDS: Final = 2.0
-
-_NOT_IN_UTF8MB3: Final = 3854
-"""INNODB_TRX cannot be read while any statement that runs holds a character of four bytes (seen on 9.7.4)."""
 
 
 def swap(work: Work) -> None:
@@ -117,7 +115,7 @@ def _open_transactions(session: Session) -> set[tuple[int, str]] | None:
     try:
         rows = session.rows("SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX")
     except SqlError as error:
-        if error.number == _NOT_IN_UTF8MB3:
+        if error.number == NOT_IN_UTF8MB3:
             return None
         raise
     # Without a session it is a prepared one: it can be committed or rolled back, but read nothing any more.

@@ -60,6 +60,27 @@ MUTATIONS: Final = (
         _in("test_rows"),
     ),
     Mutation(
+        "3: nobody waits for another's entry in the log",
+        "migrator/engine/shadow.py",
+        "[create_log(name, work.key_columns), fence_log(name)]",
+        "[create_log(name, work.key_columns)]",
+        _in("test_application", "test_one_who_goes_back_to_a_savepoint_holds_up_nobody"),
+    ),
+    Mutation(
+        "1: a key with an impossible date is a place like others",
+        "migrator/db.py",
+        "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES",
+        "NO_ENGINE_SUBSTITUTION",
+        _in("test_keys", "test_a_key_of_every_type"),
+    ),
+    Mutation(
+        "2: functional indexes stay in their places",
+        "migrator/sql/table.py",
+        "    alone = len(functional) == 1 and",
+        "    alone = bool(functional) and",
+        _in("test_definition", "test_the_definition_stays"),
+    ),
+    Mutation(
         "2: AUTO_INCREMENT goes on where it was",
         "migrator/engine/mirror.py",
         "    _carry_auto_increment(work, session)\n",

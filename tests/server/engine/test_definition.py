@@ -38,7 +38,22 @@ CHECKS = """(
   id INT PRIMARY KEY, v INT CHECK (v > 0), w INT, CHECK (w < v * 1000), CHECK (v <> 13) NOT ENFORCED
 ) AVG_ROW_LENGTH=77 MAX_ROWS=99999 MIN_ROWS=3 PACK_KEYS=1 CHECKSUM=1 DELAY_KEY_WRITE=1"""
 
+COMPUTED = """(
+  id INT PRIMARY KEY, a INT, j JSON, v INT AS (a + 1) VIRTUAL, UNIQUE KEY u ((a * 3), id),
+  KEY first_ ((a * 2)), KEY second_ (v), KEY third_ ((a * 4)), KEY fourth_ (v, a), KEY plain (a)
+)"""
+
+PLAIN = COMPUTED.replace("UNIQUE KEY", "KEY")
+MANY = PLAIN.replace("KEY second_ (v)", "KEY second_ ((CAST(j AS UNSIGNED ARRAY)))")
+
 CASES = {
+    "computed": (COMPUTED, "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)"),
+    "computed, none unique": (PLAIN, "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)"),
+    "computed, multi-valued": (MANY, "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)"),
+    "computed, partitions": (
+        PLAIN + " PARTITION BY KEY (id) PARTITIONS 2",
+        "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)",
+    ),
     "indexes": (INDEXES, "(a, b, c, g, d) SELECT n % 50, CONCAT('word', n), CONCAT('some words ', n), POINT(n, n), n"),
     "columns": (COLUMNS, "(id, v, d) SELECT n * 1000, CONCAT('v', n), n / 7"),
     "partitions": (PARTITIONS, "SELECT n, '2019-06-01' + INTERVAL n DAY, 'x'"),

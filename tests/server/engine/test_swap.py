@@ -11,8 +11,10 @@ import pytest
 
 from migrator.engine import moment
 from migrator.events import Moment, Waiting
+from migrator.inventory import read_blockers
 from tests.server.engine.kit import SMALL, WEIRD, At, Beside, Lab, When, ddl, name, phase
 from tests.server.engine.test_rows import BY_NUMBER
+from tests.servers import until
 
 SHORT = SMALL.model_copy(update={"swap_wait_seconds": 1, "moment_wait_seconds": 1})
 
@@ -201,3 +203,18 @@ def test_a_reader_of_the_shadow_is_waited_for(lab: Lab) -> None:
         assert reader.thread_id() in {b.session_id for e in ran.of(Waiting) for b in e.blockers}
     ran.assert_outcome("done")
     lab.assert_done("t")
+
+
+def test_transactions_are_seen_beside_a_statement_with_an_emoji(lab: Lab) -> None:
+    """The list of transactions cannot be read while such a statement runs (3854): it is read when that is over."""
+    asleep = (
+        "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_DB = %s AND PROCESSLIST_STATE = 'User sleep'"
+    )
+
+    def sleep() -> None:
+        with closing(lab.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT SLEEP(1) FROM DUAL WHERE 1 /* \N{GRINNING FACE} */")
+
+    with closing(lab.session()) as session, Beside(sleep):
+        until(lambda: lab.value(asleep, lab.schema), "the statement runs")
+        assert not [b for b in read_blockers(session) if b.reason == "unknown"]
