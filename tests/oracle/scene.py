@@ -23,7 +23,28 @@ WRITERS: Final = 3
 FEWEST_PLACES: Final = 150
 FENCES, FENCES_OF_PARTITIONS = 3, 14
 REFUSED: Final = frozenset(
-    {1071, 1074, 1117, 1118, 1170, 1178, 1214, 1302, 1478, 1486, 1491, 1493, 1503, 1659, 1670, 1709, 3753, 3754, 3755}
+    {
+        1071,
+        1074,
+        1117,
+        1118,
+        1170,
+        1178,
+        1214,
+        1253,
+        1302,
+        1478,
+        1486,
+        1491,
+        1493,
+        1503,
+        1659,
+        1670,
+        1709,
+        3753,
+        3754,
+        3755,
+    }
 )
 """Numbers of errors that say: such a table there cannot be (a key or row too long, an unfit partition)."""
 
