@@ -141,7 +141,7 @@ def planned_as_committed(planned: Sequence[Mapping[str, Any]], committed: Sequen
         f"{name}: {what} differs"
         for name in sorted({*now} & {*then})
         for what in ("method", "definition", "sql")
-        if now[name][what] != then[name][what]
+        if now[name].get(what) != then[name].get(what)  # what is empty is not in the file
     ]
     return Check("plans/demo.yaml is the plan of this database", tuple(failures), f"{len(now)} steps")
 
