@@ -387,14 +387,7 @@ def test_refused_tables_are_read_from_the_plan(tmp_path: Path) -> None:
 
 def test_a_plan_that_is_not_the_committed_one_fails_the_demonstration() -> None:
     """A step more, a step less, another method or statement: each is noticed, sizes are not."""
-    step = {
-        "kind": "table",
-        "schema_name": "a",
-        "table_name": "b",
-        "method": "shadow-copy",
-        "definition": [],
-        "sql": [],
-    }
+    step = {"kind": "table", "schema_name": "a", "table_name": "b", "method": "skip", "definition": ["engine: x"]}
     other = step | {"table_name": "c"}
     check = verdict.planned_as_committed
     assert check([step, other], [other, step | {"facts": {"rows": 7}}]).passed
