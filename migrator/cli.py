@@ -52,8 +52,8 @@ app = typer.Typer(
     help="Encrypts the tables of a live MySQL server online, and proves that it did."
     "\n\nThe usual way: audit, plan -o FILE, dry-run FILE, apply FILE, verify, and after some days cleanup.",
     epilog="Exit codes: 0 done; 1 done, but something was refused, left or is in clear; 2 usage or a bad plan;"
-    " 3 failed, source intact, safe to run again; 4 a person must look; 70 a bug in migrator; 75 stopped by"
-    " window, pause, budget or another run: run again later; 130 or 143 interrupted, safe to run again.",
+    " 3 failed, source intact, safe to run again; 4 a person must look; 70 a bug in migrator; 75 stopped"
+    " because another run is at work: run again later; 130 or 143 interrupted, safe to run again.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from migrator.db import Session
 from migrator.engine.journal import Journal, StepRow
 from migrator.inventory import read_server
-from migrator.model import Blocker, Method, TableName
+from migrator.model import Blocker, Method
 from migrator.report.values import (
     BacklogStatus,
     RetainedTable,
@@ -130,10 +130,3 @@ def _rate(session: Session, journal: Journal, step: StepRow, done: int) -> float
         (step.id,),
     )
     return done / float(seconds) if done and seconds else None
-
-
-def retained_tables(session: Session, journal: Journal) -> dict[TableName, StepRow]:
-    """Every retained table that the journal knows, with the step that left it."""
-    return {
-        retained_of(step.table): step for step in journal.steps(session, states=["swapped"]) if step.kind == "table"
-    }

@@ -32,8 +32,9 @@ from migrator.errors import (
 from migrator.events import ChunkVerified, Event, Listener, Moment, Retained, StepEnded, StepStarted
 from migrator.inventory import read_tables, show_create
 from migrator.model import Method, Table, TableName
+from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
-from migrator.planner.plan import Plan, Step
+from migrator.planner.plan import Plan, Step, fingerprint_of
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
 from migrator.sql.names import retained_of
 
@@ -201,6 +202,7 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
     if key is None and step.method is Method.SHADOW_COPY:
         raise SourceChanged(f"{name} has no usable key any more", remedy="plan again")
     if open_step is None:
+        _as_reviewed(step, table)
         step_id = run.journal.new_step(
             run.session,
             kind="table",
@@ -218,6 +220,16 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
     listen(StepStarted(str(name), step.method, table.rows, table.size_bytes, resumed=open_step is not None))
     return _work(run, step, table, step_id, listen)
+
+
+def _as_reviewed(step: Step, table: Table) -> None:
+    """Raise `SourceChanged` if the table was altered between the review and its turn, which may be hours of a run."""
+    now = definition(table)
+    if step.fingerprint and step.fingerprint != fingerprint_of(now):
+        raise SourceChanged(
+            f"{table.name} is not as it was when the plan was made: {'; '.join(changes(step.definition, now)[:3])}",
+            remedy="plan again, and review that",
+        )
 
 
 def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) -> Work:

@@ -40,14 +40,15 @@ def check_source(work: Work, *, triggers: str, session: Session | None = None) -
         raise SourceChanged(
             f"a trigger was added to {work.table.name} since its copy began: {', '.join(added)}", remedy=_REMEDY
         )
-    child = asked.row(
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
-        " WHERE UNIQUE_CONSTRAINT_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s LIMIT 1",
-        (work.table.name.schema, work.table.name.name),
+    # InnoDB's own list: REFERENTIAL_CONSTRAINTS hides tables that our account has no privilege for.
+    child = asked.value(
+        "SELECT FOR_NAME FROM information_schema.INNODB_FOREIGN WHERE REF_NAME = %s LIMIT 1",
+        (f"{work.table.name.schema}/{work.table.name.name}",),
     )
     if child is not None:
         raise SourceChanged(
-            f"a foreign key of {child[0]}.{child[1]} refers to {work.table.name} since its copy began", remedy=_REMEDY
+            f"a foreign key of {str(child).replace('/', '.', 1)} refers to {work.table.name} since its copy began",
+            remedy=_REMEDY,
         )
     for trigger in trigger_names(work.table.name, triggers).values():
         mine = owned.get(("trigger", TableName(work.table.name.schema, trigger)))

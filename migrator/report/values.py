@@ -184,7 +184,7 @@ class Outcome:
     run_id: str = ""
     seconds: float = 0.0
     stopped_by: str = ""
-    """Why the run ended before its plan: window, pause, budget, a signal; else ''."""
+    """Why the run ended before its plan: a signal, say; else ''."""
 
 
 # -- status -----------------------------------------------------------------------------------

@@ -428,7 +428,7 @@ exclusive moment  purpose       tries  waited   held
 shop.orders       log triggers      1   0.2 s  32 ms
 shop.orders       swap              3   4.2 s  30 ms
 
-Nobody was held up for longer than 32 ms at a time.
+No table was held for longer than 32 ms at a time.
 
 Retained
 --------
