@@ -5,12 +5,14 @@ from __future__ import annotations
 import resource
 from typing import Final
 
+import pytest
+
+from tests.server.engine.test_rows import BY_NUMBER
 from tests.server.faults.scene import Fault, Scene
+from tests.servers import NoServer
 
 SERVER_GONE: Final = frozenset({2003, 2006, 2013, 1053})
 """Lost connections, which everybody sees whose server dies."""
-
-MIB: Final = 2**20
 
 
 # -- the server -------------------------------------------------------------------------------------
@@ -79,15 +81,16 @@ def bring_keyring(scene: Scene) -> bool:
 
 
 def hide_keyring_and_restart(scene: Scene) -> None:
-    """The keys are gone when the server starts: what is encrypted cannot be opened."""
+    """The keys are gone when the server starts again: the journal is encrypted, so it refuses."""
     hide_keyring(scene)
-    kill_and_start(scene)
+    scene.lab.server.kill()
+    with pytest.raises(NoServer, match="ended while it started"):
+        scene.lab.server.start()
 
 
 def bring_keyring_and_restart(scene: Scene) -> None:
     """A person brings the file back, and restarts the server."""
     bring_keyring(scene)
-    scene.lab.server.kill()
     scene.lab.server.start()
 
 
@@ -95,13 +98,22 @@ def bring_keyring_and_restart(scene: Scene) -> None:
 
 
 def limit_files(scene: Scene) -> None:
-    """No file of the server may grow beyond the largest one that is there: as a full disk, for a large table."""
+    """No file of the server may grow beyond the largest one that is there, and the log of changes wants to.
+
+    The application changes rows until the log cannot take one more: its entries are larger than the rows'
+    changes. Its changes are not in the binlog, which would be at its limit first, and end the server.
+    """
     server = scene.lab.server.server
     assert server.pid is not None and server.datadir is not None
-    largest = max(file.stat().st_size for file in server.datadir.rglob("*.*") if file.is_file())
+    scene.lab.run("RESET BINARY LOGS AND GTIDS")
+    files = [file for file in server.datadir.rglob("*") if file.is_file() and not file.name.startswith("binlog")]
     _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (largest, hard))
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (max(file.stat().st_size for file in files), hard))
     scene.after.callback(free_files, scene)
+    with scene.app.connection.cursor() as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+    while not scene.app.errors:
+        scene.app.write("UPDATE {t} SET w = w + 1")
 
 
 def free_files(scene: Scene) -> None:
@@ -111,6 +123,12 @@ def free_files(scene: Scene) -> None:
     _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
+
+LONG_KEYS: Final = (
+    "(id INT NOT NULL AUTO_INCREMENT, pad VARCHAR(700) NOT NULL DEFAULT (REPEAT(_utf8mb4 x'E8AA9E', 700)), u INT,"
+    " v VARCHAR(80) NOT NULL, w INT, PRIMARY KEY (id, pad), UNIQUE KEY u (u))",
+    "(id, u, v, w) " + BY_NUMBER[1],
+)
 
 MACHINES: Final[dict[str, Fault]] = {
     "server killed": Fault(
@@ -138,12 +156,23 @@ MACHINES: Final[dict[str, Fault]] = {
     "link cut after": Fault("connection cut, the statement is executed", cut_after, at="statement"),
     "all links cut": Fault("every connection cut at once", lambda scene: scene.proxy.cut_all(), at="deep"),
     "sessions killed": Fault("`KILL` of all our sessions", kill_our_sessions, at="deep"),
+    "no room for the log": Fault(
+        "no room for the log of changes (RLIMIT_FSIZE of `mysqld`)",
+        limit_files,
+        free_files,
+        where=("copy",),
+        ours=frozenset({1114}),
+        of_its_own=frozenset({1062, 3019}),  # the undo log, too, finds no room
+        table=LONG_KEYS,
+    ),
     "keyring file gone": Fault("the keyring's file is moved away", hide_keyring, bring_keyring),
     "keyring gone at a restart": Fault(
-        "the keyring's file is moved away, and `mysqld` restarts without it",
+        "the keyring's file is moved away, and `mysqld` is to start without it",
         hide_keyring_and_restart,
         bring_keyring_and_restart,
         at="deep",
         of_its_own=SERVER_GONE,
+        down=True,
+        patience_seconds=0.5,
     ),
 }

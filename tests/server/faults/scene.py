@@ -104,8 +104,14 @@ class Patient(Application):
         try:
             self.connection.rollback()
         except pymysql.err.Error:
-            self.connection.close()
+            if self.connection.open:
+                self.connection.close()
             self.connection = self._connect()
+
+    def end(self) -> None:
+        """Its connection is closed."""
+        if self.connection.open:
+            self.connection.close()
 
     def work(self) -> set[int]:
         """Do all that an application does to rows; the errors that it saw."""
@@ -198,12 +204,12 @@ def live_through(lab: Lab, fault: Fault, where: str) -> str:
     to = lab.server.server
     with ExitStack() as after, Proxy(to.host, to.port) as proxy:
         app = Patient(lab, "t")
-        after.callback(lambda: app.connection.close())
+        after.callback(app.end)
         scene = Scene(lab, where, app, proxy, after, kept={"plan": plan})
-        first, seen = _first_run(scene, fault, plan)
-        scene.first = first
+        scene.first = first = _first_run(scene, fault, plan)
         if not fault.down and first.code:
-            seen |= app.work()
+            app.work()
+        seen = set(app.errors)
         assert seen <= fault.of_its_own | fault.ours, f"the application saw {sorted(seen)}"
         if first.code:
             _assert_said(first)
@@ -219,15 +225,14 @@ def live_through(lab: Lab, fault: Fault, where: str) -> str:
     return _cell(attempts, seen & fault.ours, mended=mended, gone=fault.gone)
 
 
-def _first_run(scene: Scene, fault: Fault, plan: Plan) -> tuple[Attempt, set[int]]:
+def _first_run(scene: Scene, fault: Fault, plan: Plan) -> Attempt:
     """Apply, with the application at work before the fault and, where it can be, right after it."""
     when, nth = (QUIET if fault.at == "quiet" else DEEP)[scene.phase]
-    seen: set[int] = set()
 
     def inflict() -> None:
         fault.do(scene)
         if fault.at == "quiet" and not fault.down and not fault.gone:
-            seen.update(scene.app.work())
+            scene.app.work()
 
     moment = At(when, inflict, nth)
     if fault.at == "statement":
@@ -238,7 +243,7 @@ def _first_run(scene: Scene, fault: Fault, plan: Plan) -> tuple[Attempt, set[int
     attempt = attempted(scene, plan, at=[*busy, moment], session=session, lease_seconds=fault.lease_seconds)
     assert moment.seen >= nth or scene.proxy.cuts, f"the run never came to {scene.phase}: {attempt}"
     assert fault.at != "statement" or scene.proxy.cuts == 1, "the proxy did not meet the statement"
-    return attempt, seen
+    return attempt
 
 
 def through(lab: Lab, proxy: Proxy, *, patience_seconds: float = 60.0) -> Session:
@@ -276,7 +281,7 @@ def _until_done(scene: Scene, plan: Plan, fault: Fault, first: Attempt) -> list[
     last = first
     while last.code and len(attempts) < 3:
         scene.stop.clear()
-        if last.code == 2 or fault.gone:
+        if last.code == 2:
             plan = scene.lab.plan("t", defaults=fault.defaults)
         last = when_free(scene, plan)
         attempts.append(last)
