@@ -12,7 +12,9 @@ from tests.server.faults.catalog import ROWS
 from tests.server.faults.scene import DOES_NOT_APPLY, PHASES
 from tests.server.faults.table import read_report, table_of, written_table
 
-OUTCOME = re.compile(r"finishes|killed; (goes on|anew)|\d+(, \d+)*; (mend, )?(goes on|anew)|\d+(, \d+)*; nothing left")
+OUTCOME = re.compile(
+    r"finishes|killed; (goes on|anew)|\d+(, \d+)*; (mend, )?(goes on|anew|is done)|\d+(, \d+)*; nothing left"
+)
 
 
 def rows() -> list[list[str]]:

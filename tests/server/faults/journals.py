@@ -71,6 +71,12 @@ def abandon(scene: Scene) -> bool:
     return scene.first.code != 0
 
 
+def abandon_if_refused(scene: Scene) -> bool:
+    """The next run does not believe the ranges either; then `cleanup --abandon`."""
+    again = _again(scene)
+    return again is not None and bool(again.code) and abandon(scene)
+
+
 LEASE: Final = "INSERT INTO migrator.lease VALUES (1, 1000, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
 
 JOURNALS: Final[dict[str, Fault]] = {
@@ -82,7 +88,7 @@ JOURNALS: Final[dict[str, Fault]] = {
     "ranges deleted": Fault(
         "`DELETE FROM migrator.ranges` (the first one)",
         sql("DELETE FROM migrator.`ranges` ORDER BY no LIMIT 1"),
-        abandon,
+        abandon_if_refused,
         where=("copy", "index", "mirror", "verify"),
     ),
     "ranges called copied": Fault(
