@@ -8,7 +8,7 @@ from migrator.db import SqlError
 from migrator.engine.drain import catch_up
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
-from migrator.errors import Failed
+from migrator.errors import Failed, Mismatch
 from migrator.inventory import show_create
 from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition, together
 
@@ -63,9 +63,10 @@ def _same_definition(work: Work, source: str) -> None:
     expected = comparable(source, name)
     if shadow != expected:
         items = sorted(set(shadow[0]) ^ set(expected[0])) or ["order of columns or indexes, or table options"]
-        raise Failed(
+        raise Mismatch(
             f"the shadow's definition is not that of {work.table.name}: {'; '.join(items)[:500]}",
-            remedy="nothing was swapped; report it with the table's SHOW CREATE TABLE",
+            remedy="nothing was swapped; apply again copies this table anew; if it comes again, report it with the"
+            " table's SHOW CREATE TABLE",
         )
 
 

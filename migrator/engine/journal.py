@@ -130,16 +130,19 @@ class Journal:
                 f"the journal in schema {self.schema} was made on server {row[1]}, this is {session.server_uuid}",
                 remedy="after a failover a person has to confirm that this is the same data",
             )
+        if missing := sorted(set(say.TABLES) - self._tables(session)):
+            raise OwnerUnknown(
+                f"the journal in schema {self.schema} lacks its tables {', '.join(missing)}",
+                remedy="somebody dropped them; restore them, or get rid of everything by hand (docs/what-if.md)",
+            )
         return True
 
+    def _tables(self, session: Session) -> set[str]:
+        rows = session.rows("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,))
+        return {str(name) for (name,) in rows}
+
     def _holds_anything_else(self, session: Session) -> bool:
-        names = {
-            str(n)
-            for (n,) in session.rows(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,)
-            )
-        }
-        return bool(names - set(say.TABLES))
+        return bool(self._tables(session) - set(say.TABLES))
 
     def open(self, session: Session, tool_version: str) -> bool:
         """Make the journal where there is none; True if this call made it. Safe to repeat, also half-way."""
@@ -373,9 +376,24 @@ class Journal:
         )
 
     def ranges(self, session: Session, step_id: int) -> list[RangeRow]:
-        """All ranges made so far, in key order."""
+        """All ranges made so far, in key order; raises `OwnerUnknown` unless they are as only a run writes them.
+
+        A gap between two of them, or one that says it is done but not up to which place, would be neither
+        copied nor compared.
+        """
         rows = session.rows(f"SELECT {self._RANGE} FROM {self._at}.ranges WHERE step_id = %s ORDER BY no", (step_id,))
-        return [self._range(row) for row in rows]
+        found = [self._range(row) for row in rows]
+        before: Bound | None = None
+        for no, one in enumerate(found):
+            unproved = (one.copied and one.at != one.high) or (one.verified and one.verified_at != one.high)
+            if one.no != no or one.low != before or unproved:
+                raise OwnerUnknown(
+                    f"the ranges of step {step_id} are not as a run wrote them: see range {no}",
+                    remedy="somebody changed the journal; find out who, give the table up with cleanup --abandon, and"
+                    " apply again",
+                )
+            before = one.high
+        return found
 
     def has_range(self, session: Session, step_id: int, no: int) -> bool:
         """True if the range is noted."""

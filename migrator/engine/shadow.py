@@ -5,7 +5,7 @@ from __future__ import annotations
 from migrator.engine.moment import locked
 from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names
 from migrator.engine.work import Work
-from migrator.errors import Failed
+from migrator.errors import Failed, SourceChanged
 from migrator.inventory import read_tables
 from migrator.model import TableName
 from migrator.sql.copy import drain_forget
@@ -36,7 +36,10 @@ def build(work: Work) -> None:
 
     proof = make_table(work, "shadow", work.shadow, shadow)
     work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
-    if not read_tables(work.session, [work.shadow])[0].encrypted:
+    made = read_tables(work.session, [work.shadow])
+    if not made:
+        raise SourceChanged(f"{work.shadow} is not as this run made it", remedy="apply again: it is made anew")
+    if not made[0].encrypted:
         raise Failed(
             f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
         )

@@ -65,6 +65,8 @@ def swapped_already(work: Work) -> bool:
     if table_proof(work.session, work.shadow) == step.shadow_ids:
         return False
     name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
+    if name == step.source_ids:
+        return False  # the shadow was dropped or rebuilt by somebody, which `check_source` says
     if name == step.shadow_ids and old == step.source_ids:
         return True
     raise _ambiguous(work)

@@ -23,6 +23,10 @@ def _in(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{_ENGINE}/{module}.py::{name}" for name in names) or (f"{_ENGINE}/{module}.py",)
 
 
+def _fault(module: str, *cells: str) -> tuple[str, ...]:
+    return tuple(f"tests/server/faults/test_{module}.py::test_fault[{cell}]" for cell in cells)
+
+
 MUTATIONS: Final = (
     Mutation(
         "1, 4: only keys in copied ranges are drained",
@@ -242,5 +246,33 @@ MUTATIONS: Final = (
         "    if entries > work.limits.log_max_entries or used > work.limits.log_max_bytes:\n",
         "    if entries < 0:\n",
         _in("test_control", "test_a_log_that_grows_beyond_its_bound_is_given_up"),
+    ),
+    Mutation(
+        "7, 9: an altered shadow is not swapped",
+        "migrator/engine/watch.py",
+        "    if wanted != found:\n",
+        "    if not wanted:\n",
+        _fault("persons", "shadow altered-swap"),
+    ),
+    Mutation(
+        "9: a shadow that is gone takes our triggers with it",
+        "migrator/engine/swap.py",
+        "    if name == step.source_ids:\n",
+        "    if name == old:\n",
+        _fault("persons", "shadow dropped-swap"),
+    ),
+    Mutation(
+        "5: ranges that nobody has written are not believed",
+        "migrator/engine/journal.py",
+        "            if one.no != no or one.low != before or unproved:\n",
+        "            if one.no > 10**9:\n",
+        _fault("journals", "ranges called compared-copy"),
+    ),
+    Mutation(
+        "5: a gap between ranges is noticed",
+        "migrator/engine/journal.py",
+        "            if one.no != no or one.low != before or unproved:\n",
+        "            if unproved:\n",
+        _fault("journals", "ranges deleted-copy"),
     ),
 )
