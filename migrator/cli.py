@@ -7,10 +7,10 @@ the options that commands share.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -260,7 +260,8 @@ def apply(
     listen = together(witness, shown, *([JsonLines(sys.stdout, SystemClock())] if events else []))
     try:
         with call.session("apply") as session, stoppable(call.stop):
-            outcome = apply_plan(session, value, options, listen, call.stop)
+            ends_with = partial(signal_code, call.stop)
+            outcome = apply_plan(session, value, options, listen, call.stop, ends_with=ends_with)
     except MigratorError as error:
         if witness.began and error.exit_code in {3, 4}:
             shown.close()
@@ -268,7 +269,6 @@ def apply(
         raise
     finally:
         shown.close()
-    outcome = dataclasses.replace(outcome, exit_code=signal_code(call.stop, outcome.exit_code))
     text = summary_json(outcome) if format == "json" else summary_text(outcome, str(plan_file))
     (sys.stderr if events else sys.stdout).write(text)
     return outcome.exit_code

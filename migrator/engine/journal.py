@@ -55,6 +55,7 @@ class StepRow:
     retained_until: str
     message: str
     copy_seconds: float
+    retain_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Journal:
     _STEP = (
         "id, kind, schema_name, name, method, run_id, phase, state, copy_key, key_max, ranges_complete, source_ids,"
         " shadow_ids, definition, definer, rows_expected, bytes, rows_copied, rows_verified, retained_until, message,"
-        " copy_seconds"
+        " copy_seconds, retain_days"
     )
 
     @staticmethod
@@ -240,6 +241,7 @@ class Journal:
             retained_until=str(row[19] or ""),
             message=row[20],
             copy_seconds=float(row[21]),
+            retain_days=float(row[22]),
         )
 
     def open_step(self, session: Session, table: TableName, kind: str = "table") -> StepRow | None:
@@ -289,14 +291,16 @@ class Journal:
         definition: str = "",
         rows_expected: int = 0,
         bytes_expected: int = 0,
+        retain_days: float = 0.0,
     ) -> int:
         """A step begins; gives its id."""
         session.run(
             f"INSERT INTO {self._at}.steps (kind, schema_name, name, method, run_id, phase, state, copy_key, key_max,"
             " ranges_complete, source_ids, shadow_ids, definition, definer, rows_expected, bytes, rows_copied,"
-            " rows_verified, started_at, copy_seconds, waiting, message, backlog_entries, backlog_bytes, backlog_age)"
+            " rows_verified, started_at, copy_seconds, retain_days, waiting, message, backlog_entries, backlog_bytes,"
+            " backlog_age)"
             " VALUES (%s, %s, %s, %s, %s, 'begun', 'open', %s, NULL, 0, %s, '', %s, CURRENT_USER(), %s, %s, 0, 0,"
-            " UTC_TIMESTAMP(6), 0, '', '', 0, 0, 0)",
+            " UTC_TIMESTAMP(6), 0, %s, '', '', 0, 0, 0)",
             (
                 kind,
                 table.schema,
@@ -308,6 +312,7 @@ class Journal:
                 definition,
                 rows_expected,
                 bytes_expected,
+                retain_days,
             ),
         )
         return int(session.value("SELECT LAST_INSERT_ID()"))
@@ -481,5 +486,5 @@ class Journal:
     def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
         """After the swap: the shadow's name is gone, the old table is ours to keep and to clean up."""
         self.gone(session, "shadow", shadow)
-        self.intend(session, step_id, "retained", retained)
+        self.intend(session, step_id, "retained", retained, proof)
         self.made(session, "retained", retained, proof)

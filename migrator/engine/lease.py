@@ -42,6 +42,16 @@ def purpose_of(run_id: str) -> str:
     return f"migrator:{run_id}"
 
 
+def sessions_of(session: Session, run_id: str) -> list[int]:
+    """The sessions of a run, of whatever account; its dry runs have one at least as long as they work. No locks."""
+    rows = session.rows(
+        "SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
+        " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
+        (purpose_of(run_id),),
+    )
+    return [int(session_id) for (session_id,) in rows]
+
+
 class Lease:
     """Held by one run; a context manager around the whole run."""
 

@@ -34,8 +34,12 @@ def read_status(session: Session, journal: Journal | None = None) -> StatusRepor
     journal = journal or Journal()
     server = server_id(read_server(session))
     now = str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
-    run = _run(session, journal) if journal.exists(session) else None
-    return StatusReport(server, now, run)
+    if not journal.exists(session):
+        return StatusReport(server, now, None)
+    run = _run(session, journal)
+    unfinished = journal.steps(session, states=["open", "swapped"])
+    earlier = [one for one in unfinished if one.kind != "rehearsal" and (run is None or one.run_id != run.run_id)]
+    return StatusReport(server, now, run, tuple(_step(session, journal, step, working=False) for step in earlier))
 
 
 def _run(session: Session, journal: Journal) -> RunStatus | None:
@@ -55,10 +59,9 @@ def _run(session: Session, journal: Journal) -> RunStatus | None:
         state = "ended"
     elif working:
         state = "paused" if paused else "running"
-    earlier = [one for one in journal.steps(session, states=["open", "swapped"]) if one.run_id != run_id]
     steps = tuple(
-        _step(session, journal, step, working=working and step.run_id == run_id)
-        for step in (*earlier, *journal.steps(session, run_id=str(run_id)))
+        _step(session, journal, step, working=working)
+        for step in journal.steps(session, run_id=str(run_id))
         if step.kind != "rehearsal"
     )
     return RunStatus(

@@ -157,7 +157,7 @@ def finish(work: Work) -> None:
     work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
-        (int(work.limits.retain_days * 86400),),
+        (int(step.retain_days * 86400),),
     )
     work.journal.set_step(work.session, work.step_id, retained_until=until)
     work.journal.close_step(work.session, work.step_id, "swapped")

@@ -51,7 +51,6 @@ class Limits:
     moment_wait_seconds: float
     swap_wait_seconds: float
     index_build_memory_bytes: int
-    retain_days: float
 
 
 def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
@@ -65,7 +64,6 @@ def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
         moment_wait_seconds=defaults.moment_wait_seconds,
         swap_wait_seconds=defaults.swap_wait_seconds,
         index_build_memory_bytes=defaults.index_build_memory_bytes,
-        retain_days=defaults.retain_days,
     )
 
 
@@ -107,7 +105,10 @@ class Work:
     def check(self) -> None:
         """Raise `Stopped` if a stop is wanted, or what the heartbeat met."""
         if self.stop.is_set():
-            raise Stopped("stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on")
+            raise Stopped(
+                "stopped at a safe point; what was made so far stays, and any triggers go on writing",
+                remedy="apply again to go on",
+            )
         self.lease.check()
 
     def checkpoint(self, ending: threading.Event | None = None) -> None:

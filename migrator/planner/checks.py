@@ -250,12 +250,16 @@ def name_taken(table: Table, around: Around) -> Finding | None:
 
 
 def retained_in_the_way(table: Table, around: Around) -> Finding | None:
-    """The old table of an earlier run is still kept, under the name that a new run needs."""
+    """The old table of an earlier run is still kept, under the name that a new run needs.
+
+    `cleanup` does not drop it: the table was encrypted by that run and is in clear again, nobody knows why.
+    """
     old = retained_of(table.name)
     if old not in around.retained:
         return None
-    message = f"{old} of an earlier run is kept until {around.retained[old]}"
-    return _about(table, "retained-in-the-way", message, "`migrator cleanup` first", blocks=True)
+    message = f"was encrypted by an earlier run and is in clear again; {old} of that run is still there"
+    remedy = "look which of the two has your rows; drop or rename the retained one by hand, then plan again"
+    return _about(table, "retained-in-the-way", message, remedy, blocks=True)
 
 
 # -- good to know ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 
@@ -537,6 +538,18 @@ def a_report(run: RunStatus | None) -> StatusReport:
     return StatusReport(HERE, "2026-05-01T22:05:00Z", run)
 
 
+def test_status_of_earlier_runs() -> None:
+    """Steps of earlier runs have a heading of their own and are not counted with the run's."""
+    run = dataclasses.replace(RUN, steps=(COPYING,))
+    text = status_text(StatusReport(HERE, "2026-05-01T22:05:00Z", run, (KEPT,)))
+    latest, heading, earlier = text.partition("Of earlier runs")
+    assert heading
+    assert "1 step: 1 running." in latest
+    assert "_c_retained" not in latest
+    assert "1 step: 1 done." in earlier
+    assert "_c_retained" in earlier
+
+
 def test_status_text() -> None:
     """The step at work with rate, range and backlog; who is waited for; what needs a person; what is kept."""
     assert (
@@ -684,6 +697,13 @@ shop._b_retained  retained  kept              until 2026-05-08T22:00:00Z
     assert [cleanup_exit_code(cleanup), cleanup_exit_code(Cleanup((dropped,)))] == [1, 0]
     assert json.loads(cleanup_json(cleanup))["objects"][1]["action"] == "kept"
     assert lines(cleanup_text(Cleanup(())))[-1] == "Nothing of ours is there."
+
+
+def test_what_cleanup_forgets_is_not_kept() -> None:
+    """A retained table that a person took away counts neither as dropped nor as still there."""
+    gone = Cleaned(TableName("shop", "_a_retained"), "retained", "forgotten", why="it is not there any more")
+    assert cleanup_exit_code(Cleanup((gone,))) == 0
+    assert "Dropped 0 objects" in cleanup_text(Cleanup((gone,)))
 
 
 def test_the_identity_of_a_server() -> None:
