@@ -92,6 +92,8 @@ SESSION_VARIABLES: Final[tuple[tuple[str, str], ...]] = (
     ("foreign_key_checks", "1"),
     ("information_schema_stats_expiry", "0"),
     ("group_concat_max_len", "1048576"),
+    # A primary key that the server made would be hidden, and not copied (8.0.30 and newer).
+    ("show_gipk_in_create_table_and_information_schema", "1"),
 )
 
 

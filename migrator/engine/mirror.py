@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from migrator.db import Session
@@ -15,7 +14,7 @@ from migrator.errors import Failed
 from migrator.sql.copy import ENTRY, lock_for_switch
 from migrator.sql.names import qualified
 from migrator.sql.swap import lock_write
-from migrator.sql.table import parse_definition, set_auto_increment
+from migrator.sql.table import auto_increment, set_auto_increment
 from migrator.sql.triggers import EVENTS, drop_trigger, mirror_trigger
 
 TRIES: Final = 20
@@ -86,6 +85,6 @@ def _carry_auto_increment(work: Work, session: Session) -> None:
     if not any(column.auto_increment for column in work.table.columns):
         return
     row = session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
-    found = re.search(r"AUTO_INCREMENT=(\d+)", parse_definition(str(row[1]) if row else "").options)
-    if found:
-        work.ddl(set_auto_increment(work.shadow, int(found[1])), session)
+    counter = auto_increment(str(row[1]) if row else "")
+    if counter is not None:
+        work.ddl(set_auto_increment(work.shadow, counter), session)
