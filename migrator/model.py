@@ -293,6 +293,10 @@ class Server:
     """Filters as text (`binlog-do-db=shop`)."""
     blockers: tuple[Blocker, ...] = ()
 
+    def at_least(self, major: int, minor: int = 0, patch: int = 0) -> bool:
+        """True if the version is this or newer."""
+        return self.version >= (major, minor, patch)
+
     def variable_is_on(self, name: str) -> bool:
         """True if the variable exists and is ON, 1 or TRUE."""
         return self.variables.get(name, "").upper() in {"ON", "1", "TRUE"}
