@@ -29,7 +29,7 @@ TABLES: Final[dict[str, str]] = {
     " exit_code INT, attested TEXT NOT NULL",
     "lease": f"id TINYINT NOT NULL PRIMARY KEY, token BIGINT UNSIGNED NOT NULL, run_id CHAR(12) NOT NULL,"
     f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, account VARCHAR(300) NOT NULL, heartbeat_at {_TIME} NOT NULL,"
-    f" expires_at {_TIME} NOT NULL",
+    f" expires_at {_TIME} NOT NULL, findable TINYINT NOT NULL",
     "control": f"id TINYINT NOT NULL PRIMARY KEY, paused TINYINT NOT NULL, by_whom VARCHAR(300) NOT NULL, at {_TIME}",
     "steps": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, kind VARCHAR(10) NOT NULL,"
     " schema_name VARCHAR(64) NOT NULL, name VARCHAR(268) NOT NULL, method VARCHAR(20) NOT NULL,"
@@ -68,7 +68,7 @@ def create_tables(schema: str) -> tuple[Sql, ...]:
     ]
     made.append(
         Sql(
-            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
+            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1)"
             " ON DUPLICATE KEY UPDATE id = id"
         )
     )
