@@ -46,7 +46,10 @@ def purpose_of(run_id: str) -> str:
 
 
 def sessions_of(session: Session, run_id: str) -> list[int]:
-    """The sessions of a run, of whatever account; its dry runs have one at least as long as they work. No locks."""
+    """The sessions of a run, of whatever account and from whatever host; a run or dry run at work has some. No locks.
+
+    Not session_account_connect_attrs: that shows only sessions from our own client host (seen on 9.7.4).
+    """
     rows = session.rows(
         "SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
         " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
@@ -173,9 +176,9 @@ class Lease:
                 )
             if run_id and not findable:
                 raise LeaseHeld(
-                    f"run {run_id} is silent for {silent_seconds} s, but the server does not show which sessions are its",
-                    remedy=f"make sure that process {pid} on host {host} has ended (KILL its sessions if that host is gone),"
-                    f" then: UPDATE {self._at}.lease SET run_id = '' WHERE id = 1",
+                    f"run {run_id} is silent for {silent_seconds} s, but the server does not show its sessions",
+                    remedy=f"make sure that process {pid} on host {host} has ended (KILL its sessions if that host is"
+                    f" gone), then: UPDATE {self._at}.lease SET run_id = '' WHERE id = 1",
                 )
             self._token = int(token) + 1
             session.run(
@@ -213,16 +216,8 @@ class Lease:
             self._clock.wait(self._over, 0.1)
 
     def _sessions_of(self, run_id: str) -> list[int]:
-        """The sessions of a run, from wherever it is connected; one that lives and can be found has two at least.
-
-        Not session_account_connect_attrs: that shows only sessions from our own client host (seen on 9.7.4).
-        """
-        rows = self._session.rows(
-            "SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
-            " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
-            (purpose_of(run_id),),
-        )
-        return [int(session_id) for (session_id,) in rows]
+        """As `sessions_of`; a run that lives and can be found has two at least."""
+        return sessions_of(self._session, run_id)
 
     def _beat(self, session: Session) -> None:
         try:

@@ -199,9 +199,9 @@ def test_a_run_that_lives_is_found_from_another_client_host(lab: Lab) -> None:
     socket = lab.server.server.socket
 
     def second() -> None:
-        with closing(lab.session(socket=str(socket)) if socket else lab.session()) as session:
-            with pytest.raises(LeaseHeld):
-                lab.apply_quietly(session, plan)
+        opened = lab.session(socket=str(socket)) if socket else lab.session()
+        with closing(opened) as session, pytest.raises(LeaseHeld):
+            lab.apply_quietly(session, plan)
 
     ran = lab.apply(plan=plan, at=[At(each(ChunkCopied), second)])
     ran.assert_outcome("done")
