@@ -163,9 +163,9 @@ class Lease:
                 )
             if run_id and not findable:
                 raise LeaseHeld(
-                    f"run {run_id} is silent for {silent_seconds} s, but the server does not show which sessions are its",
-                    remedy=f"make sure that process {pid} on host {host} has ended (KILL its sessions if that host is gone),"
-                    f" then: UPDATE {self._at}.lease SET run_id = '' WHERE id = 1",
+                    f"run {run_id} is silent for {silent_seconds} s, but the server does not show its sessions",
+                    remedy=f"make sure that process {pid} on host {host} has ended (KILL its sessions if that host"
+                    f" is gone), then: UPDATE {self._at}.lease SET run_id = '' WHERE id = 1",
                 )
             self._token = int(token) + 1
             session.run(
