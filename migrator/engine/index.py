@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from migrator.db import SqlError
+from migrator.db import LOCK_WAIT, SqlError
 from migrator.engine.drain import catch_up
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
@@ -16,6 +16,7 @@ TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""
 
 _DUPLICATE: Final = 1062
+_LOCK_WAIT_TEXT: Final = "Lock wait timeout exceeded"
 
 
 def build_indexes(work: Work) -> None:
@@ -72,6 +73,14 @@ def _same_definition(work: Work, source: str) -> None:
 
 def _statistics(work: Work) -> None:
     """No histograms: the server keeps none for an encrypted table and refuses to make one (the plan says so)."""
-    rows = work.session.rows(analyze(work.shadow))
-    if any(str(row[2]).lower() == "error" for row in rows):  # ANALYZE reports errors as rows
+    work.session.set_session("lc_messages", "'en_US'")
+    work.patiently(lambda: _analyze(work), on=work.shadow)
+
+
+def _analyze(work: Work) -> None:
+    """ANALYZE reports errors as rows that have a text and no number."""
+    errors = [str(row[3]) for row in work.session.rows(analyze(work.shadow)) if str(row[2]).lower() == "error"]
+    if any(text.startswith(_LOCK_WAIT_TEXT) for text in errors):
+        raise SqlError(LOCK_WAIT, _LOCK_WAIT_TEXT)
+    if errors:
         raise Failed(f"statistics of {work.shadow} could not be made", remedy="apply again to go on")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
@@ -72,10 +72,14 @@ def start_logging(work: Work) -> None:
 
     LOCK TABLES has waited out every transaction that used the table before, so none is missed.
     """
+    to_the_end(work, [work.table.name], lambda: _make_log_triggers(work))
+    note_triggers(work, "log")
+
+
+def _make_log_triggers(work: Work) -> None:
     there = intend_triggers(work, "log")
     names = trigger_names(work.table.name, "log")
-    with locked(work, "log triggers", [work.table.name], lock_write(work.table.name)) as session:
+    with locked(work, "log triggers", [work.table.name], lock_write(work.table.name)) as held:
         for event in EVENTS:
             if names[event] not in there:
-                work.ddl(log_trigger(work.table.name, work.log, work.key_columns, event), session)
-    note_triggers(work, "log")
+                held.ddl(log_trigger(work.table.name, work.log, work.key_columns, event))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import Session, SqlError
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
@@ -42,12 +42,7 @@ def swap(work: Work) -> None:
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
     try:
-        with locked(
-            work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)
-        ) as session:
-            # Whoever changed a definition or truncated while we waited for this instant has done it by now.
-            check_source(work, triggers="mirror")
-            work.ddl(rename(work.table.name, work.shadow, work.retained), session)
+        to_the_end(work, [work.table.name, work.shadow], lambda: _rename_locked(work))
     except SqlError as error:
         if not error.link_lost:
             raise
@@ -57,6 +52,15 @@ def swap(work: Work) -> None:
         return
     if not swapped_already(work):
         raise _ambiguous(work)
+
+
+def _rename_locked(work: Work) -> None:
+    if swapped_already(work):
+        return
+    with locked(work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)) as held:
+        # Whoever changed a definition or truncated while we waited for this instant has done it by now.
+        check_source(work, triggers="mirror")
+        held.ddl(rename(work.table.name, work.shadow, work.retained))
 
 
 def swapped_already(work: Work) -> bool:

@@ -226,7 +226,7 @@ def test_nobody_takes_over_from_a_run_whose_sessions_cannot_be_found(tmp_path: P
                 with pytest.raises(LeaseHeld, match="is at work"):
                     lab.apply(plan=plan)
                 lab.run("UPDATE migrator.lease SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND")
-                with pytest.raises(LeaseHeld, match="does not show which sessions") as held:
+                with pytest.raises(LeaseHeld, match="does not show its sessions") as held:
                     lab.apply(plan=plan)
                 assert f"process {run.pid} on host" in held.value.remedy
             finally:
