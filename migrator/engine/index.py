@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import LOCK_WAIT, SqlError
-from migrator.engine.drain import catch_up
+from migrator.engine.drain import DUPLICATE, catch_up
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, Mismatch
@@ -15,7 +15,6 @@ from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexe
 TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""
 
-_DUPLICATE: Final = 1062
 _LOCK_WAIT_TEXT: Final = "Lock wait timeout exceeded"
 
 
@@ -39,7 +38,7 @@ def build_indexes(work: Work) -> None:
             for names in together(work.table, missing):
                 work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow)
         except SqlError as error:
-            if error.number != _DUPLICATE or attempt == TRIES:
+            if error.number != DUPLICATE or attempt == TRIES:
                 raise
     _same_definition(work, source)
     _statistics(work)
