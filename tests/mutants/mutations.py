@@ -262,6 +262,14 @@ MUTATIONS: Final = (
         _in("test_keys", "test_a_chunk_reads_what_it_copies"),
     ),
     Mutation(
+        "13: no row comes to the process",
+        "migrator/engine/copy.py",
+        "    left, place = rows_at_most, None\n",
+        "    left, place = rows_at_most, None\n"
+        '    session.rows(f"SELECT * FROM `{work.table.name.schema}`.`{work.table.name.name}`")\n',
+        ("tests/server/cli/test_main_job.py::test_memory_stays_flat",),
+    ),
+    Mutation(
         "a paused run copies nothing",
         "migrator/engine/work.py",
         "            if not self.lease.paused or (ending is not None and ending.is_set()):\n",
