@@ -44,9 +44,9 @@ def swap(work: Work) -> None:
     try:
         to_the_end(work, [work.table.name, work.shadow], lambda: _rename_locked(work))
     except SqlError as error:
-        if not error.link_lost:
-            raise
-        work.session.reconnect()
+        # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
+        if error.link_lost:
+            work.session.reconnect()
         if not swapped_already(work):
             raise
         return

@@ -115,3 +115,5 @@ def test_an_error_while_draining_ends_the_run_as_its_own(lab: Lab) -> None:
     parked.do, parked.nth = crash, 1
     with pytest.raises(Crash):
         lab.apply("a", "z", at=[parked], defaults=PARKED)
+    # The run itself went on to its end: it was the other thread that met the error.
+    assert [e.outcome for e in lab.events if isinstance(e, StepEnded)] == ["done", "done"]

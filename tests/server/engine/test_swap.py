@@ -103,6 +103,17 @@ def test_a_prepared_transaction_elsewhere_is_no_old_reader(lab: Lab) -> None:
         lab.run(f"XA ROLLBACK {xid}")
 
 
+def test_an_error_right_after_the_rename_is_not_taken_for_a_failed_swap(lab: Lab) -> None:
+    """The server refuses to note the moment: the table is swapped all the same, and is finished, not given up."""
+    lab.table("t", *BY_NUMBER)
+    away = At(ddl("`_t_retained`", done=True), lambda: lab.run("RENAME TABLE migrator.moments TO migrator.away"))
+    back = At(phase("swap", ended=True), lambda: lab.run("RENAME TABLE migrator.away TO migrator.moments"))
+    ran = lab.apply("t", at=[away, back])
+    assert (away.seen > 0, back.seen) == (True, 1), ran.step.message
+    ran.assert_outcome("done")
+    lab.assert_done("t")
+
+
 # -- metadata locks -----------------------------------------------------------------------------------
 
 
