@@ -60,7 +60,7 @@ mutants: $(STAMP)  ## break each invariant on purpose and see its test fail
 server: $(STAMP)  ## start a throwaway server and print how to connect; Ctrl-C ends it
 	@$(BIN)/python -m tests.servers
 
-docs: $(STAMP)  ## write anew what is made in docs/: the reference, the codes of the limits
+docs: $(STAMP)  ## write anew what is made in docs/: the reference, the codes of the limits, the answers to faults
 	$(BIN)/python -m tests.pages --write
 
 clean:  ## remove .venv and everything made here (the server cache in ~/.cache stays)

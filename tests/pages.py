@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from tests import limits, reference
+from tests.server.faults import answers
 
 MADE: Final[dict[Path, Callable[[], str]]] = {
     reference.FILE: reference.reference_text,
     limits.FILE: limits.limits_text,
+    answers.FILE: answers.faults_text,
 }
 """Each page with what gives its whole text."""
 
