@@ -1,4 +1,4 @@
-"""What the pages call seen is shown by tests that exist, and every fault that is tried has its answer."""
+"""What the pages claim is shown by tests that exist, and every fault that is tried has its answer."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.server.faults.settings import SETTINGS
 
 ROOT: Final = Path(__file__).parents[2]
 WHAT_IF: Final = ROOT / "docs" / "what-if.md"
+FAILURE_MODES: Final = ROOT / "docs" / "failure-modes.md"
 SEEN: Final = re.compile(r"\*\*seen\b", re.IGNORECASE)
 TRIED_IN: Final = {"tool killed": "test_process", "tool stopped": "test_process"} | {
     fault: module
@@ -85,3 +86,14 @@ def test_an_answer_names_the_tests_of_its_faults() -> None:
 def test_the_page_of_faults_leads_to_the_answers() -> None:
     """It is what `make docs` would write now."""
     assert answers.FILE.read_text(encoding="utf-8") == answers.faults_text(), "run `make docs`"
+
+
+def test_every_failure_mode_is_shown_to_be_ruled_out() -> None:
+    """All 36 in their order, each with what rules it out and with tests that exist."""
+    rows = [row.split(" | ") for row in FAILURE_MODES.read_text(encoding="utf-8").splitlines() if row[2:3].isdigit()]
+    assert [row[0] for row in rows] == [f"| {number}" for number in range(1, 37)]
+    for number, _, here, shown in rows:
+        named = re.findall(r"`([^`]+)`", shown)
+        assert here, number
+        assert named, number
+        assert missing(named, ROOT / "tests") == [], number
