@@ -136,12 +136,8 @@ class Schema:
         return f"CREATE TABLE {self.sql} ({', '.join(columns + indexes)}) {' '.join(self.options)} {self.partitions}"
 
     def after_load(self) -> tuple[str, ...]:
-        """ALTERs once the rows are there."""
-        return tuple(
-            f"ALTER TABLE {self.sql} ADD COLUMN {_constant(one)}, ALGORITHM = INSTANT"
-            for one in self.constants
-            if one.instant
-        )
+        """ALTERs once the rows are there: instant where the server can, which it cannot beside FULLTEXT or compression."""
+        return tuple(f"ALTER TABLE {self.sql} ADD COLUMN {_constant(one)}" for one in self.constants if one.instant)
 
 
 def _constant(one: Constant) -> str:
