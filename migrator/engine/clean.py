@@ -25,7 +25,8 @@ def take_down(work: Work) -> None:
     """Remove triggers, then shadow, then log, each only with proof."""
     owned = work.journal.owned(work.session, work.step_id)
     for table, triggers in _by_table(work, [o for o in owned if o.kind == "trigger"]).items():
-        with locked(work, "take down", [table], lock_write(table)) as session:
+        # LOCK TABLES takes what the triggers write to as well.
+        with locked(work, "take down", [table, work.log, work.retained], lock_write(table)) as session:
             for name in triggers:
                 work.ddl(drop_trigger(name.schema, name.name), session)
     for one in owned:

@@ -8,19 +8,22 @@ from typing import Final, Literal
 
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session
+from migrator.engine.back import stop_keeping_current
 from migrator.engine.clean import give_up, take_down
 from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of
 from migrator.engine.objects import drop_if_ours, table_proof
+from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
-from migrator.engine.work import Work, limits_of, tell_event, work_on
+from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import UsageError
 from migrator.events import Listener
 from migrator.inventory import read_tables
-from migrator.model import Table, TableName
-from migrator.planner.plan import Defaults, matches
+from migrator.model import TableName
+from migrator.planner.plan import matches
 from migrator.report.values import Cleaned
+from migrator.sql.names import retained_of
 
 _Kind = Literal["trigger", "shadow", "log", "retained"]
 _KINDS: Final[dict[str, _Kind]] = {
@@ -74,6 +77,8 @@ def cleanup(
 ) -> tuple[Cleaned, ...]:
     """Drop retained tables whose deadline has passed (`now`: all), what closed steps left, and abandoned steps.
 
+    First ends the keeping current of retained tables whose time for a rollback is over (`now`: of all).
+
     Under the lease, so never beside a run. A retained table is dropped only while an encrypted table bears
     its old name. DROP TABLE locks names that nobody uses; triggers of abandoned steps go in one exclusive
     moment on the source. Raises `OwnerUnknown` for anything that is not as the journal says. Safe to repeat.
@@ -90,6 +95,7 @@ def cleanup(
         Sessions(own, lease.purpose) as sessions,
     ):
         here = _Here(own, sessions, lease, journal, options, tell_event(listen), clock, stop or threading.Event())
+        tend_swapped(own, journal, here.listen, lambda step: _work(here, step))
         judged = _judged(own, journal, options)
         return tuple(_do(here, one) if one.action == "would-drop" else one for one in judged)
 
@@ -120,6 +126,9 @@ def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow)
         return Cleaned(
             one.name, kind, "kept", "unfinished: apply goes on with it, or cleanup --abandon gives it up", size
         )
+    if step.current_until and one.kind != "retained" and not options.now:
+        why = f"keeps {retained_of(step.table)} current until {step.current_until} UTC; --now ends it before"
+        return Cleaned(one.name, kind, "kept", why, size)
     if one.kind == "retained" and (why := _keep(session, options, step)):
         return Cleaned(one.name, kind, "kept", why, size)
     return Cleaned(one.name, kind, "would-drop", "", size)
@@ -156,22 +165,20 @@ def _do(here: _Here, one: Cleaned) -> Cleaned:
         finish(work)  # the swap was done: what is left is not to be abandoned but to be finished
     elif step.state == "open":
         give_up(work, "abandoned", "abandoned by a person")
+    elif step.current_until:
+        stop_keeping_current(work)
     else:
         take_down(work)
     return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
 
 
 def _work(here: _Here, step: StepRow) -> Work:
-    found = read_tables(here.session, [step.table])
-    table = found[0] if found else Table(step.table, "InnoDB", 0, 0, 0)
-    return work_on(
-        table,
-        step.id,
+    return work_left(
+        step,
         session=here.session,
         sessions=here.sessions,
         lease=here.lease,
         journal=here.journal,
-        limits=limits_of(Defaults()),
         listen=here.listen,
         stop=here.stop,
         clock=here.clock,

@@ -12,6 +12,7 @@ from migrator.engine.objects import forget_triggers, intend_triggers, note_trigg
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed
+from migrator.model import TableName
 from migrator.sql.copy import ENTRY, lock_for_switch
 from migrator.sql.names import qualified
 from migrator.sql.swap import lock_write
@@ -70,7 +71,7 @@ def _switch(work: Work, session: Session, there: set[str]) -> bool:
         return False
     if entries:
         bring(work, session, entries)
-    _carry_auto_increment(work, session)
+    carry_auto_increment(work, session)
     mirror, logs = trigger_names(work.table.name, "mirror"), trigger_names(work.table.name, "log")
     for event in EVENTS:
         if mirror[event] not in there:
@@ -81,11 +82,16 @@ def _switch(work: Work, session: Session, there: set[str]) -> bool:
     return True
 
 
-def _carry_auto_increment(work: Work, session: Session) -> None:
-    """The source's counter, which may be ahead of its largest row: a deleted number must not come back."""
+def carry_auto_increment(work: Work, session: Session) -> None:
+    """Give the shadow the source's counter, which may be ahead of its rows: a deleted number must not come back."""
     if not any(column.auto_increment for column in work.table.columns):
         return
-    row = session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
+    counter = _counter(session, work.table.name)
+    if counter and counter != _counter(session, work.shadow):
+        work.ddl(set_auto_increment(work.shadow, int(counter)), session)
+
+
+def _counter(session: Session, table: TableName) -> str:
+    row = session.row(f"SHOW CREATE TABLE {qualified(table)}")
     found = re.search(r"AUTO_INCREMENT=(\d+)", parse_definition(str(row[1]) if row else "").options)
-    if found:
-        work.ddl(set_auto_increment(work.shadow, int(found[1])), session)
+    return found[1] if found else ""

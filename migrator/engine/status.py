@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Final, Literal
 
-from migrator.db import Session
+from migrator.db import Session, SqlError
+from migrator.engine.back import why_not
 from migrator.engine.journal import Journal, StepRow
+from migrator.errors import MigratorError
 from migrator.inventory import read_server
 from migrator.model import Blocker, Method, TableName
 from migrator.report.values import (
@@ -20,8 +22,14 @@ from migrator.report.values import (
 )
 from migrator.sql.names import quote, retained_of
 
-_State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person"]
-_CLOSED: Final[dict[str, _State]] = {"done": "done", "swapped": "done", "void": "failed", "given-up": "failed"}
+_State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"]
+_CLOSED: Final[dict[str, _State]] = {
+    "done": "done",
+    "swapped": "done",
+    "void": "failed",
+    "given-up": "failed",
+    "rolled-back": "rolled-back",
+}
 ETA_SPREAD: Final = 0.5
 """How far off the time left may be, either way, while rates of one run are all there is."""
 
@@ -55,7 +63,10 @@ def _run(session: Session, journal: Journal) -> RunStatus | None:
         state = "ended"
     elif working:
         state = "paused" if paused else "running"
-    earlier = [one for one in journal.steps(session, states=["open", "swapped"]) if one.run_id != run_id]
+    known = journal.steps(session)
+    latest = {one.table: one.id for one in known}
+    left = [one for one in known if one.run_id != run_id and one.state in {"open", "swapped", "rolled-back"}]
+    earlier = [one for one in left if one.state != "rolled-back" or latest[one.table] == one.id]
     steps = tuple(
         _step(session, journal, step, working=working and step.run_id == run_id)
         for step in (*earlier, *journal.steps(session, run_id=str(run_id)))
@@ -96,7 +107,8 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
     state: _State = ("running" if working else "parked") if open_now else _CLOSED.get(step.state, "failed")
     retained = None
     if step.state == "swapped" and step.kind == "table":
-        retained = RetainedTable(retained_of(step.table), step.retained_until, step.bytes)
+        why = _no_rollback(session, journal, step) if step.current_until else ""
+        retained = RetainedTable(retained_of(step.table), step.retained_until, step.bytes, step.current_until, why)
     return StepStatus(
         subject=str(step.table) if step.kind == "table" else step.table.name,
         method=Method(step.method),
@@ -112,6 +124,14 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
         retained=retained,
         message=step.message,
     )
+
+
+def _no_rollback(session: Session, journal: Journal, step: StepRow) -> str:
+    """Why the swap cannot be taken back, or ''; also from an account that may only read the journal."""
+    try:
+        return why_not(session, journal, step)
+    except (SqlError, MigratorError) as error:
+        return f"this account cannot see whether it can be done: {error}"
 
 
 def _copied(session: Session, journal: Journal, step: StepRow) -> int:
