@@ -83,8 +83,8 @@ MUTATIONS: Final = (
     Mutation(
         "2: AUTO_INCREMENT goes on where it was",
         "migrator/engine/mirror.py",
-        "    _carry_auto_increment(work, session)\n",
-        "",
+        "    carry_auto_increment(work, session)\n    mirror, logs",
+        "    mirror, logs",
         _in("test_definition", "test_a_table_that_was_empty_keeps_its_counter"),
     ),
     Mutation(
@@ -135,6 +135,41 @@ MUTATIONS: Final = (
         '            check_source(work, triggers="mirror")\n            work.ddl(rename',
         "            work.ddl(rename",
         _in("test_source_changes"),
+    ),
+    Mutation(
+        "rollback: the triggers are turned round while both tables are held",
+        "migrator/engine/swap.py",
+        "            turn_round(work, session)\n",
+        "            work.table\n        turn_round(work, work.session)\n",
+        _in("test_rollback", "test_the_moments_of_the_swap_are_one"),
+    ),
+    Mutation(
+        "rollback: with one back trigger missing there is a gap",
+        "migrator/engine/back.py",
+        "    if all(there.values()):\n        note_triggers",
+        "    if any(there.values()):\n        note_triggers",
+        _in("test_rollback", "test_a_gap_is_no_rollback"),
+    ),
+    Mutation(
+        "rollback: a change that cannot be made is marked, and fails no write",
+        "migrator/sql/triggers.py",
+        "BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END; INSERT INTO {qualified(log)} () VALUES (); END;",
+        "BEGIN END;",
+        _in("test_rollback", "test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen"),
+    ),
+    Mutation(
+        "rollback: looked at once more while both tables are held",
+        "migrator/engine/rollback.py",
+        "            _check(work, session)\n",
+        "",
+        _in("test_rollback", "test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen"),
+    ),
+    Mutation(
+        "rollback: every row is compared",
+        "migrator/engine/rollback.py",
+        "        rows = compare_rows(pair)\n",
+        "        rows = 0\n",
+        _in("test_rollback", "test_what_a_person_does_ends_the_rollback_and_no_write_fails"),
     ),
     Mutation(
         "3, 7: a request that has to wait is taken back within milliseconds",
