@@ -270,7 +270,7 @@ def scope_of(
 
 def check_scope(scope: Scope, inventory: Inventory) -> None:
     """Raise `UsageError` if a schema or table that was asked for is not there: a typo must not pass for success."""
-    schemas = {s.name for s in inventory.schemas} | {t.name.schema for t in inventory.tables}
+    schemas = {s.name for s in inventory.schemas} | {t.name.schema for t in inventory.tables} | {"mysql"}
     names = {str(t.name) for t in inventory.tables}
     for option, patterns, there in (("databases", scope.databases, schemas), ("tables", scope.tables, names)):
         for pattern in patterns:

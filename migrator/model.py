@@ -72,6 +72,8 @@ class Column:
     invisible: bool = False
     auto_increment: bool = False
     srid: int | None = None
+    expression: str = ""
+    """What a generated column is computed by, as the catalog spells it (quotes of texts with a backslash)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class KeyPart:
     column: str | None
     prefix: int | None = None
     descending: bool = False
+    expression: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ class Check:
 
     name: str
     generated_name: bool
+    expression: str = ""
 
 
 class TablespaceKind(StrEnum):

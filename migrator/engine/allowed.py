@@ -5,6 +5,7 @@ from __future__ import annotations
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.engine.members import confirmed_members
+from migrator.engine.ours import read_ours
 from migrator.errors import PlanDrifted, Refused
 from migrator.events import Listener, Noticed
 from migrator.inventory import unreadable
@@ -36,10 +37,8 @@ def findings_of(
     session: Session, journal: Journal, plan: Plan, inventory: Inventory, attestations: Attestations
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """What has drifted since the plan was made, and what the gates say now."""
-    owned = journal.owned(session) if journal.exists(session) else []
-    names = frozenset(one.name for one in owned if one.kind != "trigger")
-    kept = {one.name: journal.step(session, one.step_id).retained_until for one in owned if one.kind == "retained"}
-    drifted = drift(plan, inventory, owned=names, retained=kept)
+    ours = read_ours(session, journal)
+    drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained)
     gated = gates(
         inventory.server,
         attestations,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from migrator import __version__
@@ -45,12 +46,13 @@ def apply(
     *,
     clock: Clock | None = None,
     journal: Journal | None = None,
+    ends_with: Callable[[int], int] = int,
 ) -> Outcome:
     """Do a plan, or go on with it: every run looks at what exists and skips what is done.
 
     Before any DDL: `PlanDrifted` if the server is not what was reviewed, `Refused` if a gate says no. Then
     one step after the other; what fails is told and the next step begins. `LeaseHeld` if another run is at
-    work. Locks: docs/how-it-works.md.
+    work. `ends_with` makes the process's exit code of the steps': a signal has its own. Locks: docs/how-it-works.md.
     """
     clock, journal, listen = clock or SystemClock(), journal or Journal(), tell_event(listen)
     plan = with_options(plan, options)
@@ -79,7 +81,9 @@ def apply(
         tend_swapped(own, journal, listen, lambda step: _left(run, step))
         with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
             steps = _all_steps(run)
-        outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
+        outcome = Outcome(
+            ends_with(_exit_code(steps)), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps)
+        )
         if _connected(run):
             journal.end_run(own, run_id, outcome.exit_code)
     count = [one.outcome for one in steps].count

@@ -10,6 +10,7 @@ from __future__ import annotations
 from migrator.db import Session, SqlError
 from migrator.engine.clean import take_down
 from migrator.engine.journal import Journal, StepRow
+from migrator.engine.moment import GivenBack, Held
 from migrator.engine.objects import (
     forget_triggers,
     intend_triggers,
@@ -39,20 +40,22 @@ def intend_to_keep_current(work: Work) -> None:
         forget_triggers(work, "back")
 
 
-def turn_round(work: Work, session: Session) -> None:
+def turn_round(held: Held) -> None:
     """Right after the RENAME, under its lock: mirror triggers off the old table, back triggers onto the new one.
 
-    An error here is told and ends it: the swap is done, and `settle` will find that a trigger is missing.
+    An error here, or a wait for a lock, is told and ends it: the swap is done, and `settle` will find that a
+    trigger is missing.
     """
+    work = held.work
     if not work.limits.rollback_hours:
         return
     try:
         for name in trigger_names(work.table.name, "mirror").values():
-            work.ddl(drop_trigger(work.table.name.schema, name), session)
+            held.ddl(drop_trigger(work.table.name.schema, name))
         for event in EVENTS:
-            work.ddl(back_trigger(work.table, work.retained, work.log, work.key_columns, event), session)
-    except SqlError as error:
-        if error.link_lost:
+            held.ddl(back_trigger(work.table, work.retained, work.log, work.key_columns, event))
+    except (SqlError, GivenBack) as error:
+        if isinstance(error, SqlError) and error.link_lost:
             raise
         _tell(work, f"the triggers that keep {work.retained} current could not be made: {error}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import SqlError
-from migrator.engine.moment import locked, strike, tell
+from migrator.engine.moment import locked, strike, tell, to_the_end
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
 from migrator.events import DdlDone, DdlStarting
@@ -27,12 +27,16 @@ def alter(work: Work) -> None:
     """
     if _encrypted(work):
         return
-    with locked(work, "alter", [work.table.name], lock_write(work.table.name)) as session:
-        work.ddl(direct_alter(work.table.name), session)
+    to_the_end(work, [work.table.name], lambda: _alter_locked(work))
     if not _encrypted(work):
         raise Failed(
             f"{work.table.name} is not encrypted after ALTER TABLE", remedy="look at the table and the keyring"
         )
+
+
+def _alter_locked(work: Work) -> None:
+    with locked(work, "alter", [work.table.name], lock_write(work.table.name)) as held:
+        held.ddl(direct_alter(work.table.name))
 
 
 def _encrypted(work: Work) -> bool:

@@ -59,6 +59,7 @@ class StepRow:
     """How long the retained table was to be kept current after the swap; 0: not at all."""
     current_until: str
     """It is kept current, at least until then (UTC); '' if it is not, or not any more."""
+    retain_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +135,19 @@ class Journal:
                 f"the journal in schema {self.schema} was made on server {row[1]}, this is {session.server_uuid}",
                 remedy="after a failover a person has to confirm that this is the same data",
             )
+        if missing := sorted(set(say.TABLES) - self._tables(session)):
+            raise OwnerUnknown(
+                f"the journal in schema {self.schema} lacks its tables {', '.join(missing)}",
+                remedy="somebody dropped them; restore them, or get rid of everything by hand (docs/what-if.md)",
+            )
         return True
 
+    def _tables(self, session: Session) -> set[str]:
+        rows = session.rows("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,))
+        return {str(name) for (name,) in rows}
+
     def _holds_anything_else(self, session: Session) -> bool:
-        names = {
-            str(n)
-            for (n,) in session.rows(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,)
-            )
-        }
-        return bool(names - set(say.TABLES))
+        return bool(self._tables(session) - set(say.TABLES))
 
     def open(self, session: Session, tool_version: str) -> bool:
         """Make the journal where there is none; True if this call made it. Safe to repeat, also half-way."""
@@ -214,7 +218,7 @@ class Journal:
     _STEP = (
         "id, kind, schema_name, name, method, run_id, phase, state, copy_key, key_max, ranges_complete, source_ids,"
         " shadow_ids, definition, definer, rows_expected, bytes, rows_copied, rows_verified, retained_until, message,"
-        " copy_seconds, rollback_hours, current_until"
+        " copy_seconds, rollback_hours, current_until, retain_days"
     )
 
     @staticmethod
@@ -243,6 +247,7 @@ class Journal:
             copy_seconds=float(row[21]),
             rollback_hours=int(row[22]),
             current_until=str(row[23] or ""),
+            retain_days=float(row[24]),
         )
 
     def open_step(self, session: Session, table: TableName, kind: str = "table") -> StepRow | None:
@@ -292,14 +297,16 @@ class Journal:
         definition: str = "",
         rows_expected: int = 0,
         bytes_expected: int = 0,
+        retain_days: float = 0.0,
     ) -> int:
         """A step begins; gives its id."""
         session.run(
             f"INSERT INTO {self._at}.steps (kind, schema_name, name, method, run_id, phase, state, copy_key, key_max,"
             " ranges_complete, source_ids, shadow_ids, definition, definer, rows_expected, bytes, rows_copied,"
-            " rows_verified, started_at, copy_seconds, waiting, message, backlog_entries, backlog_bytes, backlog_age)"
+            " rows_verified, started_at, copy_seconds, retain_days, waiting, message, backlog_entries, backlog_bytes,"
+            " backlog_age)"
             " VALUES (%s, %s, %s, %s, %s, 'begun', 'open', %s, NULL, 0, %s, '', %s, CURRENT_USER(), %s, %s, 0, 0,"
-            " UTC_TIMESTAMP(6), 0, '', '', 0, 0, 0)",
+            " UTC_TIMESTAMP(6), 0, %s, '', '', 0, 0, 0)",
             (
                 kind,
                 table.schema,
@@ -311,6 +318,7 @@ class Journal:
                 definition,
                 rows_expected,
                 bytes_expected,
+                retain_days,
             ),
         )
         return int(session.value("SELECT LAST_INSERT_ID()"))
@@ -379,9 +387,24 @@ class Journal:
         )
 
     def ranges(self, session: Session, step_id: int) -> list[RangeRow]:
-        """All ranges made so far, in key order."""
+        """All ranges made so far, in key order; raises `OwnerUnknown` unless they are as only a run writes them.
+
+        A gap between two of them, or one that says it is done but not up to which place, would be neither
+        copied nor compared.
+        """
         rows = session.rows(f"SELECT {self._RANGE} FROM {self._at}.ranges WHERE step_id = %s ORDER BY no", (step_id,))
-        return [self._range(row) for row in rows]
+        found = [self._range(row) for row in rows]
+        before: Bound | None = None
+        for no, one in enumerate(found):
+            unproved = (one.copied and one.at != one.high) or (one.verified and one.verified_at != one.high)
+            if one.no != no or one.low != before or unproved:
+                raise OwnerUnknown(
+                    f"the ranges of step {step_id} are not as a run wrote them: see range {no}",
+                    remedy="somebody changed the journal; find out who, give the table up with cleanup --abandon, and"
+                    " apply again",
+                )
+            before = one.high
+        return found
 
     def has_range(self, session: Session, step_id: int, no: int) -> bool:
         """True if the range is noted."""
@@ -469,7 +492,7 @@ class Journal:
     def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
         """After the swap: the shadow's name is gone, the old table is ours to keep and to clean up."""
         self.gone(session, "shadow", shadow)
-        self.intend(session, step_id, "retained", retained)
+        self.intend(session, step_id, "retained", retained, proof)
         self.made(session, "retained", retained, proof)
 
     def goes_back(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:

@@ -213,6 +213,8 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
         definition=show_create(here.session, twin),
     )
     if step.method is Method.DIRECT_ALTER:
+        # Rebuilt, it is told by another proof: till that is noted, being in the journal's schema is all the proof.
+        here.journal.intend(here.session, work.step_id, "twin", twin)
         alter(work)
         here.journal.made(here.session, "twin", twin, table_proof(here.session, twin) or "")
         return Rehearsal("ok", "altered on an empty twin")
@@ -220,6 +222,9 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
         if name == "swap":
             break
         phase(work)
+    # Whoever is killed in between leaves any two of these names: `cleanup` drops what it finds under them.
+    for kind, bears in (("twin", twin), ("shadow", work.shadow), ("twin", work.retained)):
+        here.journal.intend(here.session, work.step_id, kind, bears)
     work.ddl(rename(twin, work.shadow, work.retained))
     work.ddl(rename(twin, work.retained, work.shadow))  # and back, so that what is taken down is what was noted
     return Rehearsal("ok", "built, logged, mirrored, verified and swapped on an empty twin")

@@ -18,7 +18,7 @@ from migrator.engine.clean import take_down
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of
 from migrator.engine.mirror import carry_auto_increment
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, name_taken, table_proof
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
@@ -26,7 +26,7 @@ from migrator.engine.verify import compare_rows
 from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import Failed, LeaseLost, MigratorError, Mismatch, OwnerUnknown, Refused, Stopped, UsageError
 from migrator.events import Listener, Noticed, PhaseStarted, StepEnded, StepStarted
-from migrator.model import Finding
+from migrator.model import Finding, TableName
 from migrator.report.values import TakenBack
 from migrator.sql.copy import lock_for_switch
 from migrator.sql.names import retained_of, shadow_of
@@ -154,24 +154,31 @@ def _take_back(work: Work) -> int:
             error.message, remedy=f"nothing was changed, {work.table.name} is in use as it was; report it"
         ) from None
     work.listen(PhaseStarted(work.subject, "rollback"))
-    lock = lock_for_switch(work.table, work.retained, work.log)
     try:
-        with locked(work, "rollback", [work.table.name, work.retained, work.log], lock) as session:
-            # Nobody writes now, so every mark of a change that could not be made is there to be seen.
-            _check(work, session)
-            carry_auto_increment(pair, session)
-            work.ddl(rename_back(work.table.name, work.retained, work.shadow), session)
+        to_the_end(work, [work.table.name, work.retained, work.log], lambda: _rename_back_locked(pair, work.shadow))
     except SqlError as error:
-        if not error.link_lost:
-            raise
-        work.session.reconnect()
-    if not gone_back(work.session, work.step()):
-        raise Failed(
-            f"the connection was lost before {work.table.name} was swapped back; all is as it was",
-            remedy="the same command again begins anew",
-        )
+        # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
+        if error.link_lost:
+            work.session.reconnect()
+        if not gone_back(work.session, work.step()):
+            raise Failed(
+                f"{work.table.name} was not swapped back, all is as it was: {error}",
+                remedy="the same command again begins anew",
+            ) from None
     finish_rollback(work)
     return rows
+
+
+def _rename_back_locked(pair: Work, shadow: TableName) -> None:
+    """`pair` is the table in use and, in the place of its shadow, the retained one."""
+    if gone_back(pair.session, pair.step()):
+        return
+    tables = [pair.table.name, pair.retained, pair.log]
+    with locked(pair, "rollback", tables, lock_for_switch(pair.table, pair.retained, pair.log)) as held:
+        # Nobody writes now, so every mark of a change that could not be made is there to be seen.
+        _check(pair, held.session)
+        carry_auto_increment(pair, held)
+        held.ddl(rename_back(pair.table.name, pair.retained, shadow))
 
 
 def _check(work: Work, holder: Session | None = None) -> None:

@@ -10,7 +10,7 @@ from migrator.engine.back import why_not
 from migrator.engine.journal import Journal, StepRow
 from migrator.errors import MigratorError
 from migrator.inventory import read_server
-from migrator.model import Blocker, Method, TableName
+from migrator.model import Blocker, Method
 from migrator.report.values import (
     BacklogStatus,
     RetainedTable,
@@ -42,8 +42,12 @@ def read_status(session: Session, journal: Journal | None = None) -> StatusRepor
     journal = journal or Journal()
     server = server_id(read_server(session))
     now = str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
-    run = _run(session, journal) if journal.exists(session) else None
-    return StatusReport(server, now, run)
+    if not journal.exists(session):
+        return StatusReport(server, now, None)
+    run = _run(session, journal)
+    unfinished = journal.steps(session, states=["open", "swapped"])
+    earlier = [one for one in unfinished if one.kind != "rehearsal" and (run is None or one.run_id != run.run_id)]
+    return StatusReport(server, now, run, tuple(_step(session, journal, step, working=False) for step in earlier))
 
 
 def _run(session: Session, journal: Journal) -> RunStatus | None:
@@ -63,13 +67,9 @@ def _run(session: Session, journal: Journal) -> RunStatus | None:
         state = "ended"
     elif working:
         state = "paused" if paused else "running"
-    known = journal.steps(session)
-    latest = {one.table: one.id for one in known}
-    left = [one for one in known if one.run_id != run_id and one.state in {"open", "swapped", "rolled-back"}]
-    earlier = [one for one in left if one.state != "rolled-back" or latest[one.table] == one.id]
     steps = tuple(
-        _step(session, journal, step, working=working and step.run_id == run_id)
-        for step in (*earlier, *journal.steps(session, run_id=str(run_id)))
+        _step(session, journal, step, working=working)
+        for step in journal.steps(session, run_id=str(run_id))
         if step.kind != "rehearsal"
     )
     return RunStatus(
@@ -150,10 +150,3 @@ def _rate(session: Session, journal: Journal, step: StepRow, done: int) -> float
         (step.id,),
     )
     return done / float(seconds) if done and seconds else None
-
-
-def retained_tables(session: Session, journal: Journal) -> dict[TableName, StepRow]:
-    """Every retained table that the journal knows, with the step that left it."""
-    return {
-        retained_of(step.table): step for step in journal.steps(session, states=["swapped"]) if step.kind == "table"
-    }

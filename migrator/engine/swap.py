@@ -11,7 +11,7 @@ from typing import Final
 
 from migrator.db import Session, SqlError
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
@@ -46,22 +46,26 @@ def swap(work: Work) -> None:
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
     try:
-        with locked(
-            work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)
-        ) as session:
-            # Whoever changed a definition or truncated while we waited for this instant has done it by now.
-            check_source(work, triggers="mirror")
-            work.ddl(rename(work.table.name, work.shadow, work.retained), session)
-            turn_round(work, session)
+        to_the_end(work, [work.table.name, work.shadow], lambda: _rename_locked(work))
     except SqlError as error:
-        if not error.link_lost:
-            raise
-        work.session.reconnect()
+        # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
+        if error.link_lost:
+            work.session.reconnect()
         if not swapped_already(work):
             raise
         return
     if not swapped_already(work):
         raise _ambiguous(work)
+
+
+def _rename_locked(work: Work) -> None:
+    if swapped_already(work):
+        return
+    with locked(work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)) as held:
+        # Whoever changed a definition or truncated while we waited for this instant has done it by now.
+        check_source(work, triggers="mirror")
+        held.ddl(rename(work.table.name, work.shadow, work.retained))
+        turn_round(held)
 
 
 def swapped_already(work: Work) -> bool:
@@ -70,6 +74,8 @@ def swapped_already(work: Work) -> bool:
     if table_proof(work.session, work.shadow) == step.shadow_ids:
         return False
     name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
+    if name == step.source_ids:
+        return False  # the shadow was dropped or rebuilt by somebody, which `check_source` says
     if name == step.shadow_ids and old == step.source_ids:
         return True
     raise _ambiguous(work)
@@ -162,7 +168,7 @@ def finish(work: Work) -> None:
     work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
-        (int(work.limits.retain_days * 86400),),
+        (int(step.retain_days * 86400),),
     )
     work.journal.set_step(work.session, work.step_id, retained_until=until)
     if not settle(work):

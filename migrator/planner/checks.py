@@ -14,6 +14,7 @@ from typing import Final
 from migrator.model import Finding, Inventory, Server, Table, TableName, Tablespace, TablespaceKind
 from migrator.planner.keys import key_obstacle, usable_key
 from migrator.planner.privileges import grant
+from migrator.planner.time_zones import computed_in_a_time_zone, timestamp_columns
 from migrator.sql.names import MAX_NAME, log_of, qualified, retained_of, shadow_of, trigger_name
 from migrator.sql.triggers import EVENTS, PURPOSES
 
@@ -217,6 +218,28 @@ def check_names(table: Table, _around: Around) -> Finding | None:
     return None
 
 
+def generated_timestamp(table: Table, _around: Around) -> Finding | None:
+    """What is computed from a TIMESTAMP would be computed in UTC by us, and in another time zone by the application."""
+    found = computed_in_a_time_zone(table)
+    if not found:
+        return None
+    message = f"depends on the time zone of whoever computes it, and migrator's sessions are in UTC: {', '.join(found)}"
+    remedy = (
+        f"in a maintenance window, in a session with the application's time_zone: ALTER TABLE {shown(table.name)}"
+        " ENCRYPTION='Y' (writes wait while it copies)"
+    )
+    return _about(table, "generated-timestamp", message, remedy, blocks=True)
+
+
+def old_timestamp(table: Table, around: Around) -> Finding | None:
+    """Before 8.0.19 no instant can be said with its offset, as mirror triggers must."""
+    names = timestamp_columns(table)
+    if not names or around.server.at_least(8, 0, 19):
+        return None
+    message = f"TIMESTAMP ({', '.join(names)}) cannot be mirrored exactly before MySQL 8.0.19"
+    return _about(table, "old-timestamp", message, f"upgrade the server, or: {_by_hand(table)}", blocks=True)
+
+
 def no_usable_key(table: Table, _around: Around) -> Finding | None:
     """Rows that no key names cannot be copied in chunks or followed."""
     if not table.columns or usable_key(table) is not None:
@@ -251,12 +274,16 @@ def name_taken(table: Table, around: Around) -> Finding | None:
 
 
 def retained_in_the_way(table: Table, around: Around) -> Finding | None:
-    """The old table of an earlier run is still kept, under the name that a new run needs."""
+    """The old table of an earlier run is still kept, under the name that a new run needs.
+
+    `cleanup` does not drop it: the table was encrypted by that run and is in clear again, nobody knows why.
+    """
     old = retained_of(table.name)
     if old not in around.retained:
         return None
-    message = f"{old} of an earlier run is kept until {around.retained[old]}"
-    return _about(table, "retained-in-the-way", message, "`migrator cleanup` first", blocks=True)
+    message = f"was encrypted by an earlier run and is in clear again; {old} of that run is still there"
+    remedy = "look which of the two has your rows; drop or rename the retained one by hand, then plan again"
+    return _about(table, "retained-in-the-way", message, remedy, blocks=True)
 
 
 # -- good to know ---------------------------------------------------------------------------------
@@ -324,6 +351,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     referenced,
     own_triggers,
     check_names,
+    generated_timestamp,
+    old_timestamp,
     no_usable_key,
     data_directory,
     name_taken,

@@ -31,10 +31,11 @@ TABLESPACE_STEPS: Final = frozenset({TablespaceKind.GENERAL, TablespaceKind.MYSQ
 
 
 def definition(table: Table) -> tuple[str, ...]:
-    """Everything about a table that must still be so when the plan is run, as `what: text` lines.
+    """What about a table must still be so when the plan is run, as `what: text` lines.
 
     Left out on purpose: sizes, encryption (looked at by itself), our own triggers, creation times,
-    histograms and the names of partitions.
+    histograms, the names of partitions; and what a copy takes over as it is then: DEFAULTs, comments and the
+    expressions of generated columns.
     """
     mine = our_triggers(table.name)
     space = table.segments[0].tablespace if table.tablespace_kind in TABLESPACE_STEPS else ""

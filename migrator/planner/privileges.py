@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from migrator.model import Finding, Flavour, Server
+from migrator.model import Finding, Server
 from migrator.sql.names import quote
 
 JOURNAL_SCHEMA: Final = "migrator"
@@ -232,8 +232,3 @@ def missing(
             )
         )
     return tuple(found)
-
-
-def supports_table_encryption(flavour: Flavour) -> bool:
-    """True if the server encrypts per table in MySQL's own way."""
-    return flavour in {Flavour.MYSQL, Flavour.PERCONA, Flavour.PXC}

@@ -43,7 +43,7 @@ class Said:
 
 _NOBODY = "rows of our own tables only"
 _MOMENT = "all of {table}: everybody else waits"
-_SHORT = "some 10 ms; a request is given up after 3 ms of waiting (100 ms at most) and tried again"
+_SHORT = "some tens of ms; a request is given up after 3 ms of waiting (100 ms at most) and tried again"
 
 
 def _said(phase: str, statement: Sql | str, locks: str = "", longest: str = "") -> Said:

@@ -193,6 +193,17 @@ def parse_definition(create: str) -> Definition:
     return Definition(tuple(items), create[end:].strip())
 
 
+def auto_increment(create: str) -> int | None:
+    """The next AUTO_INCREMENT value that a SHOW CREATE TABLE text names among the table's options, if it does.
+
+    What the table's comment says does not count.
+    """
+    options = parse_definition(create).options
+    free = {position for position, _ in _spans(options)}
+    found = (m for m in re.finditer(r"AUTO_INCREMENT=(\d+)", options) if m.start() in free)
+    return next((int(m[1]) for m in found), None)
+
+
 def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
     """Substitute only where the match starts outside quotes."""
     free = {position for position, _ in _spans(text)}

@@ -377,14 +377,20 @@ class Lab:
         return apply(session, plan, ApplyOptions(attestations=VOUCHED), lambda event: None, threading.Event())
 
     def apply_when_free(
-        self, *tables: str, plan: Plan | None = None, at: Sequence[At] = (), seconds: float = 30.0
+        self,
+        *tables: str,
+        plan: Plan | None = None,
+        at: Sequence[At] = (),
+        seconds: float = 30.0,
+        socket: Path | None = None,
     ) -> Ran:
-        """Apply as soon as the lease of a run that was killed has run out."""
+        """Apply as soon as the lease of a run that was killed has run out; over the socket if one is given."""
         done: list[Ran] = []
 
         def try_it() -> bool:
             try:
-                done.append(self.apply(*tables, plan=plan, at=at))
+                session = self.session(socket=str(socket)) if socket else self.session()
+                done.append(self.apply(*tables, plan=plan, at=at, session=session))
             except LeaseHeld:
                 return False
             return True

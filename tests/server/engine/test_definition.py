@@ -142,6 +142,40 @@ def test_a_table_that_was_empty_keeps_its_counter(lab: Lab) -> None:
     assert lab.value("SELECT id FROM t") == 701
 
 
+def test_a_comment_sets_no_counter(lab: Lab) -> None:
+    """AUTO_INCREMENT in the comment of a table that never had a row is only a word."""
+    lab.table(
+        "t", "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, v INT) COMMENT='was AUTO_INCREMENT=5000000 before'", ""
+    )
+    lab.apply("t").assert_outcome("done")
+    lab.run("INSERT INTO t (v) VALUES (1)")
+    assert lab.value("SELECT id FROM t") == 1
+
+
+def test_a_primary_key_that_the_server_made_and_hides_keeps_its_values(lab: Lab) -> None:
+    """Rows keep their `my_row_id`, also where the server shows nobody that there is such a column."""
+    lab.run(
+        "SET sql_generate_invisible_primary_key = ON",
+        "CREATE TABLE t (u INT NOT NULL, v VARCHAR(60))",
+        "ALTER TABLE t ADD UNIQUE KEY u (u)",
+    )
+    lab.fill("t", f"INSERT INTO t (u, v) SELECT n * 7 % 701, 'x' FROM {SOME}")
+    lab.run("DELETE FROM t WHERE u % 3 = 0", f"DELETE FROM {lab.in_ledger('t')} WHERE u % 3 = 0")
+    lab.run("SET GLOBAL show_gipk_in_create_table_and_information_schema = OFF")
+    try:
+        with lab.application("t") as app:
+
+            def change() -> None:
+                app.write("UPDATE {t} SET u = u + 1000 ORDER BY u LIMIT 3", "DELETE FROM {t} ORDER BY u LIMIT 1")
+
+            ran = lab.apply("t", at=[At(each(ChunkCopied), change, 2), At(phase("verify"), change)])
+    finally:
+        lab.run("SET GLOBAL show_gipk_in_create_table_and_information_schema = ON")
+    ran.assert_outcome("done")
+    assert [column for column, _, _ in lab.columns("t")] == ["my_row_id", "u", "v"]
+    lab.assert_done("t")
+
+
 def test_values_of_every_type_come_over_exactly(lab: Lab) -> None:
     """Every type's odd values, copied, drained and mirrored: JSON numbers, bits, geometry, NULL and '', blanks, -0."""
     definition = """(

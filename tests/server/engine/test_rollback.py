@@ -171,6 +171,7 @@ def test_snapshots_see_their_rows_across_swap_and_rollback(lab: Lab) -> None:
         def change(u: int) -> None:
             lab.run(f"UPDATE t SET w = w + 1 WHERE id % 100 = {u}", f"DELETE FROM t WHERE id % 100 = {u + 10}")
             lab.run(f"INSERT INTO t (u, v, w) VALUES ({900_000 + u}, 'new', 0)")
+            lab.run(f"INSERT IGNORE INTO t (u, v, w) VALUES ({900_000 + u}, 'a number that no row gets', 0)")
 
         at = At(ddl(f"`{lab.schema}`.`t` TO"), begin)
         lab.apply("t", defaults=CURRENT, at=[at]).assert_outcome("done")
