@@ -14,7 +14,7 @@ from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
 from migrator.engine.objects import drop_if_ours, table_proof
 from migrator.engine.ours import forget_retained, retained_is_gone
-from migrator.engine.rollback import tend_swapped
+from migrator.engine.rollback import is_over, tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
 from migrator.engine.work import Work, tell_event, work_left
@@ -175,7 +175,7 @@ def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow,
         if step.kind == "rehearsal":
             why = "a dry run is at work with it"
         return Cleaned(one.name, kind, "kept", why, size)
-    if step.current_until and one.kind != "retained" and not options.now:
+    if step.current_until and one.kind != "retained" and not options.now and not is_over(session, step):
         why = f"keeps {retained_of(step.table)} current until {step.current_until} UTC; --now ends it before"
         return Cleaned(one.name, kind, "kept", why, size)
     if one.kind == "retained" and retained_is_gone(session, one):

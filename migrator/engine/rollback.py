@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session, SqlError
@@ -31,6 +32,9 @@ from migrator.report.values import TakenBack
 from migrator.sql.copy import lock_for_switch
 from migrator.sql.names import retained_of, shadow_of
 from migrator.sql.swap import rename_back
+
+ROLLBACK: Final = "rollback"
+"""The phase of a step whose tables were compared: its RENAME is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,11 @@ def _refused(step: StepRow, why: str) -> Refused:
 
 def _do(work: Work, *, forget: bool) -> int:
     try:
+        if forget and not _bears_its_name(work.session, work.step()):
+            stop_keeping_current(work)
+            return 0
         if gone_back(work.session, work.step()):
             finish_rollback(work)
-            return 0
-        if forget:
-            stop_keeping_current(work)
             return 0
         return _take_back(work)
     except SqlError as error:
@@ -153,7 +157,8 @@ def _take_back(work: Work) -> int:
         raise Mismatch(
             error.message, remedy=f"nothing was changed, {work.table.name} is in use as it was; report it"
         ) from None
-    work.listen(PhaseStarted(work.subject, "rollback"))
+    work.journal.set_step(work.session, work.step_id, phase=ROLLBACK)
+    work.listen(PhaseStarted(work.subject, ROLLBACK))
     try:
         to_the_end(work, [work.table.name, work.retained, work.log], lambda: _rename_back_locked(pair, work.shadow))
     except SqlError as error:
@@ -189,9 +194,9 @@ def _check(work: Work, holder: Session | None = None) -> None:
 
 def gone_back(session: Session, step: StepRow) -> bool:
     """True if the old table bears its name again, False if the encrypted one does; else `OwnerUnknown`. No locks."""
-    there = table_proof(session, step.table)
-    if there == step.source_ids:
+    if _bears_its_name(session, step):
         return True
+    there = table_proof(session, step.table)
     if there == step.shadow_ids or table_proof(session, retained_of(step.table)) == step.source_ids:
         return False  # rebuilt or not: it is what is in use
     raise OwnerUnknown(
@@ -201,13 +206,23 @@ def gone_back(session: Session, step: StepRow) -> bool:
     )
 
 
+def _bears_its_name(session: Session, step: StepRow) -> bool:
+    return table_proof(session, step.table) == step.source_ids
+
+
 def finish_rollback(work: Work) -> None:
-    """After the RENAME: encrypted copy, its triggers and the log dropped. Nobody uses these. Safe to repeat."""
+    """After the RENAME: encrypted copy, its triggers and the log dropped. Nobody uses these. Safe to repeat.
+
+    Where a person has made that RENAME, the rows were not compared: then the encrypted table stays.
+    """
     step = work.step()
-    work.journal.goes_back(
-        work.session, work.step_id, shadow=work.shadow, retained=work.retained, proof=step.shadow_ids
-    )
-    drop_if_ours(work.session, work.journal, work.step_id, "shadow", work.shadow, work)
+    if step.phase == ROLLBACK:
+        work.journal.goes_back(
+            work.session, work.step_id, shadow=work.shadow, retained=work.retained, proof=step.shadow_ids
+        )
+        drop_if_ours(work.session, work.journal, work.step_id, "shadow", work.shadow, work)
+    else:
+        work.journal.gone(work.session, "retained", work.retained)
     take_down(work)
     work.journal.set_step(work.session, work.step_id, current_until=None)
     work.journal.close_step(work.session, work.step_id, "rolled-back", "rolled back by a person: in clear again")
@@ -222,12 +237,18 @@ def tend_swapped(session: Session, journal: Journal, listen: Listener, work_of: 
         if step.kind != "table" or not (step.current_until or step.rollback_hours):
             continue
         try:
-            if gone_back(session, step):
+            if _bears_its_name(session, step):
                 finish_rollback(work_of(step))
-            elif step.current_until and session.value("SELECT %s <= UTC_TIMESTAMP()", (step.current_until,)):
+            elif step.current_until and is_over(session, step):
                 stop_keeping_current(work_of(step))
         except (LeaseLost, Stopped):
             raise
         except MigratorError as error:
             finding = Finding("still-kept-current", error.message, error.remedy, subject=str(step.table))
             listen(Noticed(finding.subject, finding))
+
+
+def is_over(session: Session, step: StepRow) -> bool:
+    """True if the time is over, or a person has taken the retained table away: there is nothing to keep current."""
+    over = session.value("SELECT %s <= UTC_TIMESTAMP()", (step.current_until,))
+    return bool(over) or table_proof(session, retained_of(step.table)) is None

@@ -35,7 +35,7 @@ ETA_SPREAD: Final = 0.5
 
 
 def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
-    """The latest run with its steps, and what earlier ones left unfinished or retained. No locks.
+    """The latest run with its steps, and what earlier ones left unfinished, retained or rolled back. No locks.
 
     `run` is None where nothing was ever applied.
     """
@@ -45,8 +45,12 @@ def read_status(session: Session, journal: Journal | None = None) -> StatusRepor
     if not journal.exists(session):
         return StatusReport(server, now, None)
     run = _run(session, journal)
-    unfinished = journal.steps(session, states=["open", "swapped"])
-    earlier = [one for one in unfinished if one.kind != "rehearsal" and (run is None or one.run_id != run.run_id)]
+    known = [step for step in journal.steps(session) if step.kind != "rehearsal"]
+    latest = {step.table: step.id for step in known}
+    left = [
+        s for s in known if s.state in {"open", "swapped"} or (s.state == "rolled-back" and latest[s.table] == s.id)
+    ]
+    earlier = [step for step in left if run is None or step.run_id != run.run_id]
     return StatusReport(server, now, run, tuple(_step(session, journal, step, working=False) for step in earlier))
 
 

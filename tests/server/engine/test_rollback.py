@@ -75,9 +75,9 @@ def swapped(lab: Lab, table: str = "t", shape: tuple[str, str] = BY_NUMBER, defa
 def retained(lab: Lab) -> RetainedTable:
     """What status says about the only retained table."""
     with closing(lab.session()) as session:
-        run = read_status(session).run
-    assert run is not None
-    (one,) = [step.retained for step in run.steps if step.retained is not None]
+        report = read_status(session)
+    assert report.run is not None
+    (one,) = [step.retained for step in (*report.run.steps, *report.earlier) if step.retained is not None]
     return one
 
 
@@ -183,7 +183,8 @@ def test_snapshots_see_their_rows_across_swap_and_rollback(lab: Lab) -> None:
         between.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         change(30)
         expected.append(lab.rows(LOOK)[0])
-        take_back(lab)
+        back = take_back(lab)
+        assert "AUTO_INCREMENT" in " ".join(e.statement for e in back.events if isinstance(e, DdlDone))
         assert lab.rows(LOOK)[0] == expected[2]
         change(50)
         before_both.execute(LOOK)
@@ -238,6 +239,31 @@ def test_odd_values_are_written_back_as_they_are(lab: Lab) -> None:
             lab.force(statement.replace("{t}", place))
     assert marks(lab) == 0
     assert take_back(lab).taken.rows == 8
+    assert_rolled_back(lab)
+
+
+def test_instants_are_written_back_as_they_are(lab: Lab) -> None:
+    """TIMESTAMPs in the hour that comes twice, with fractions, NULL, the zero date; invalid dates; in the application's time zone."""
+    back = 1_700_000_000
+    lab.table(
+        "t",
+        "(id INT PRIMARY KEY, ts TIMESTAMP NULL, fine TIMESTAMP(6) NULL, must TIMESTAMP(3) NOT NULL, d DATE,"
+        " changed TIMESTAMP(2) NULL DEFAULT CURRENT_TIMESTAMP(2) ON UPDATE CURRENT_TIMESTAMP(2), v VARCHAR(60))",
+        f"SELECT n, NULL, NULL, FROM_UNIXTIME({back}), NULL, NULL, '' FROM ({NUMBERS.format(50)}) AS many",
+    )
+    lab.apply("t", defaults=CURRENT).assert_outcome("done")
+    with lab.zone_that_goes_back(back) as zone, lab.application("t") as app:
+        app.query(f"SET time_zone = '{zone}', sql_mode = 'ALLOW_INVALID_DATES'")
+        for n, now in enumerate((back - 1800.25, back + 1800.25)):
+            app.query(f"SET timestamp = {now}")
+            at = f"FROM_UNIXTIME({now})"
+            app.write(f"INSERT INTO {{t}} (id, ts, fine, must, d) VALUES ({100 + n}, {at}, {at}, {at}, '2026-02-31')")
+            app.write(f"UPDATE {{t}} SET ts = {at}, fine = {at}, must = {at}, v = 'u' WHERE id = {10 + n}")
+            app.write(f"UPDATE {{t}} SET id = id + 200, ts = {at} WHERE id = {20 + n}")
+        app.write("UPDATE {t} SET ts = '0000-00-00', fine = '1970-01-01 12:00:01', d = '0000-00-00' WHERE id = 30")
+    assert marks(lab) == 0
+    lab.assert_equal("t")
+    take_back(lab)
     assert_rolled_back(lab)
 
 
@@ -676,3 +702,110 @@ def test_the_moments_of_the_swap_are_one(lab: Lab) -> None:
     moments = [e for e in ran.events if isinstance(e, Moment | DdlDone | DdlStarting)]
     last = max(n for n, e in enumerate(moments) if isinstance(e, DdlDone) and "_t_back_ins" in e.statement)
     assert isinstance(moments[last + 1], Moment)
+
+
+# -- what people do by hand ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["apply", "cleanup", "forget"])
+def test_without_the_old_table_the_triggers_go_before_their_time(lab: Lab, who: str) -> None:
+    """A person drops the retained table, and rebuilds the one in use: the next run of any kind takes off what is left of ours."""
+    swapped(lab)
+    lab.run("DROP TABLE _t_retained", "ALTER TABLE t FORCE")
+    with closing(lab.session()) as session:
+        would = cleanup(session, CleanupOptions(dry_run=True), lambda event: None)
+    assert {one.action for one in would} == {"would-drop", "would-forget"}
+    if who == "apply":
+        lab.apply("t").assert_outcome("skipped")
+    elif who == "cleanup":
+        clean(lab)
+    else:
+        assert take_back(lab, forget=True).taken.action == "stopped"
+    assert lab.names() == {"t"}
+    lab.assert_equal("t")
+    clean(lab)
+    with closing(lab.session()) as session:
+        assert Journal().owned(session) == []
+
+
+@pytest.mark.parametrize("aside", ["t_encrypted", "_t_shadow"])
+def test_a_person_renames_both_tables_back(lab: Lab, aside: str) -> None:
+    """It is no rollback of ours, no row was compared: the triggers go, the encrypted table stays, and it can be encrypted anew."""
+    swapped(lab)
+    lab.run(f"RENAME TABLE t TO {aside}, _t_retained TO t")
+    clean(lab)
+    assert lab.names() == {"t", aside}
+    with closing(lab.session()) as session:
+        assert Journal().owned(session) == []
+    lab.run(f"DROP TABLE {aside}")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("gone", ["_t_retained", "_t_log"])
+def test_an_application_that_locks_its_tables(lab: Lab, gone: str) -> None:
+    """LOCK TABLES locks what the triggers write to as well; only if a person has dropped that does its write fail, until --forget."""
+    swapped(lab)
+    with closing(lab.connect(autocommit=True)) as app, app.cursor() as cursor:
+
+        def write(w: int) -> None:
+            cursor.execute("LOCK TABLES t WRITE")
+            try:
+                assert cursor.execute(f"UPDATE t SET w = {w} WHERE id = 20") == 1
+            finally:
+                cursor.execute("UNLOCK TABLES")
+
+        write(77)
+        assert lab.value("SELECT w FROM _t_retained WHERE id = 20") == 77
+        lab.run(f"DROP TABLE {gone}")
+        with pytest.raises(pymysql.err.OperationalError, match="1100"):
+            write(78)
+        assert cursor.execute("UPDATE t SET w = 79 WHERE id = 20") == 1
+        take_back(lab, forget=True)
+        write(80)
+
+
+# -- a lock comes within the moment -------------------------------------------------------------------
+
+
+def test_a_backup_lock_while_triggers_are_turned_round(lab: Lab) -> None:
+    """The tables are given back at once, the swap is done, and it is said that it cannot be taken back; nothing of ours is left."""
+    lab.table("t", *BY_NUMBER)
+    with closing(lab.connect()) as backup, backup.cursor() as cursor:
+        held: list[float] = []
+
+        def end(event: Event) -> bool:
+            if isinstance(event, Moment) and event.purpose == "swap":
+                held.append(event.held_seconds)
+                return True
+            return False
+
+        at = [
+            At(ddl(events_of_the_swap(lab)[2]), lambda: cursor.execute("LOCK INSTANCE FOR BACKUP")),
+            At(end, lambda: cursor.execute("UNLOCK INSTANCE")),
+        ]
+        ran = lab.apply("t", defaults=CURRENT, at=at)
+    ran.assert_outcome("done")
+    assert held[0] < 1
+    assert [e.finding.code for e in ran.of(Noticed)].count("no-rollback") == 2
+    assert lab.names() == {"t", "_t_retained"}
+    lab.assert_done("t")
+
+
+def test_a_backup_lock_in_the_moment_of_a_rollback(lab: Lab) -> None:
+    """The tables are given back, and it is done as soon as the lock is free; what was written meanwhile is there."""
+    swapped(lab)
+    with closing(lab.connect()) as backup, backup.cursor() as cursor, lab.application("t") as app:
+
+        def free(event: Event) -> bool:
+            return isinstance(event, Waiting) and "given back" in event.reason
+
+        def go_on() -> None:
+            everything_of(BY_NUMBER[0])(app)
+            cursor.execute("UNLOCK INSTANCE")
+
+        at = [At(ddl("RENAME"), lambda: cursor.execute("LOCK INSTANCE FOR BACKUP")), At(free, go_on)]
+        back = take_back(lab, at=at)
+        assert at[1].seen
+    assert [e.purpose for e in back.events if isinstance(e, Moment)].count("rollback") == 2
+    assert_rolled_back(lab)
