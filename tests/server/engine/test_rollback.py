@@ -11,6 +11,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from migrator.db import Session
 from migrator.engine.cleanup import CleanupOptions, cleanup
 from migrator.engine.journal import Journal
 from migrator.engine.rollback import RollbackOptions, rollback
@@ -46,6 +47,7 @@ def take_back(
     forget: bool = False,
     dry_run: bool = False,
     stop: threading.Event | None = None,
+    session: Session | None = None,
 ) -> Back:
     """Roll a table back, or what is asked for."""
     events: list[Event] = []
@@ -56,8 +58,8 @@ def take_back(
             one.meet(event)
 
     options = RollbackOptions(f"{lab.schema}.{table}", forget=forget, dry_run=dry_run)
-    with closing(lab.session()) as session:
-        return Back(rollback(session, options, listen, stop), events)
+    with closing(session or lab.session()) as used:
+        return Back(rollback(used, options, listen, stop), events)
 
 
 def clean(lab: Lab, *, now: bool = False) -> tuple[Cleaned, ...]:
