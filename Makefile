@@ -36,11 +36,12 @@ format: $(STAMP)  ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 
 unit: $(STAMP)  ## tests without a server: seconds
-	$(PYTEST) tests/unit
+	$(PYTEST) -n 2 tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) tests/server $(foreach suite,engine cli oracle faults,--ignore=tests/server/$(suite))
-	$(PYTEST) -n 2 --dist loadscope tests/server/engine tests/server/cli tests/server/oracle
+	$(PYTEST) $(wildcard tests/server/test_provider*.py) tests/server/test_shared_server.py
+	$(PYTEST) -n 2 --dist loadscope tests/server --ignore=tests/server/faults \
+	  --ignore-glob='*/test_provider*.py' --ignore=tests/server/test_shared_server.py
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
 

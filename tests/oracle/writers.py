@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
@@ -162,7 +163,8 @@ class Writer(Thread):
 
     def of_a_deadlock(self) -> str:
         """What InnoDB says of a deadlock of rows; '' if it was one of metadata locks, of which InnoDB knows nothing."""
-        with self.hand.connection.cursor() as cursor:
+        # The transaction's own connection answers nothing before an XA ROLLBACK (1614).
+        with closing(self.hand.beside()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'")
             if int((cursor.fetchone() or (0,))[0]) == self.seen.deadlocks_before:
                 return ""
