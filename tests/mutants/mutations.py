@@ -201,7 +201,7 @@ MUTATIONS: Final = (
         "migrator/engine/rollback.py",
         "        if not gone_back(work.session, work.step()):\n            raise Failed(",
         "        if error.link_lost:\n            raise Failed(",
-        _in("test_rollback", "test_a_connection_lost_at_the_rename"),
+        ("tests/server/faults/test_rollback.py::test_an_answer_that_never_comes_is_looked_up",),
     ),
     Mutation(
         "3, 7: a request that has to wait is taken back within milliseconds",

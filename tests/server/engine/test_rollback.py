@@ -269,6 +269,26 @@ def test_instants_are_written_back_as_they_are(lab: Lab) -> None:
     assert_rolled_back(lab)
 
 
+def test_hidden_keys_and_partitions_are_written_back(lab: Lab) -> None:
+    """A key that the server made and hides, and a table of partitions: rows keep their keys and their places."""
+    lab.run("SET sql_generate_invisible_primary_key = ON", "CREATE TABLE t (u INT NOT NULL, v VARCHAR(60))")
+    lab.run("CREATE TABLE p (u INT PRIMARY KEY, v VARCHAR(60)) PARTITION BY HASH (u) PARTITIONS 3")
+    for table in ("t", "p"):
+        lab.fill(table, f"INSERT INTO {table} (u, v) SELECT n, 'x' FROM ({NUMBERS.format(300)}) AS many")
+        if table == "t":  # INSERT ... SELECT has reserved more numbers than it used
+            lab.run(*(f"ALTER TABLE {one} AUTO_INCREMENT = 1000" for one in ("t", lab.in_ledger("t"))))
+        lab.apply(table, defaults=CURRENT).assert_outcome("done")
+        with lab.application(table) as app:
+            app.write("UPDATE {t} SET u = u + 1000 ORDER BY u LIMIT 30", "DELETE FROM {t} ORDER BY u LIMIT 5")
+            app.write(
+                "INSERT INTO {t} (u, v) VALUES (5000, 'new'), (5001, 'newer')", "UPDATE {t} SET v = 'y' WHERE u > 290"
+            )
+            take_back(lab, table)
+            app.write("INSERT INTO {t} (u, v) VALUES (6000, 'newest')")
+        assert_rolled_back(lab, table)
+    lab.run("DROP TABLE p")
+
+
 # -- whatever dies meanwhile --------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import pytest
 from migrator.db import SqlError
 from migrator.errors import LeaseHeld, MigratorError, UsageError
 from migrator.events import ChunkVerified, Noticed
+from tests.proxy import Proxy
 from tests.server.engine.kit import WEIRD, At, Lab, When, ddl, each
 from tests.server.engine.test_rollback import (
     CURRENT,
@@ -146,6 +147,18 @@ def test_the_server_dies_while_triggers_are_turned_round(lab: Lab, number: int) 
         assert_rolled_back(lab)
     else:
         lab.assert_done("t")
+
+
+def test_an_answer_that_never_comes_is_looked_up(lab: Lab, app: Patient) -> None:
+    """The server has done the RENAME, and the link is gone before it says so: the same command finishes."""
+    to = lab.server.server
+    with Proxy(to.host, to.port) as proxy, closing(through(lab, proxy)) as session:
+        proxy.cut("RENAME TABLE", executed=True)
+        assert take_back(lab, session=session).taken.action == "rolled-back"
+        assert proxy.cuts == 1
+    app.work()
+    assert app.errors == []
+    assert_rolled_back(lab)
 
 
 @pytest.mark.parametrize("executed", [False, True], ids=["before", "after"])
