@@ -60,8 +60,8 @@ def turn_round(held: Held) -> None:
         _tell(work, f"the triggers that keep {work.retained} current could not be made: {error}")
 
 
-def settle(work: Work) -> bool:
-    """After the swap: True if the retained table is kept current, and the journal says until when.
+def settle(work: Work, retained_until: str) -> bool:
+    """After the swap: True if the retained table is kept current, and the journal says until when. Never beyond its own.
 
     If a back trigger is missing, the others are dropped in an exclusive moment. Safe to repeat.
     """
@@ -73,7 +73,7 @@ def settle(work: Work) -> bool:
         note_triggers(work, "back")
         until = work.session.value(
             "SELECT DATE_FORMAT(LEAST(%s, UTC_TIMESTAMP() + INTERVAL %s HOUR), '%%Y-%%m-%%d %%H:%%i:%%s')",
-            (step.retained_until, step.rollback_hours),
+            (retained_until, step.rollback_hours),
         )
         work.journal.set_step(work.session, work.step_id, current_until=until)
         return True

@@ -170,8 +170,8 @@ def finish(work: Work) -> None:
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
         (int(step.retain_days * 86400),),
     )
-    work.journal.set_step(work.session, work.step_id, retained_until=until)
-    if not settle(work):
+    if not settle(work, str(until)):
         drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
+    work.journal.set_step(work.session, work.step_id, retained_until=until)
     work.journal.close_step(work.session, work.step_id, "swapped")
     work.listen(Retained(work.subject, str(work.retained), str(until), work.step().current_until))
