@@ -61,8 +61,8 @@ mutants: $(STAMP)  ## break each invariant on purpose and see its test fail
 server: $(STAMP)  ## start a throwaway server and print how to connect; Ctrl-C ends it
 	@$(BIN)/python -m tests.servers
 
-docs: $(STAMP)  ## write docs/reference.md anew from --help
-	$(BIN)/python -m tests.reference --write
+docs: $(STAMP)  ## write anew what is made in docs/: the reference, the codes of the limits, the answers to faults
+	$(BIN)/python -m tests.pages --write
 
 clean:  ## remove .venv and everything made here (the server cache in ~/.cache stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

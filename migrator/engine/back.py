@@ -61,7 +61,7 @@ def turn_round(held: Held) -> None:
 
 
 def settle(work: Work, retained_until: str) -> bool:
-    """After the swap: True if the retained table is kept current, and the journal says until when. Never beyond its own.
+    """After the swap: True if the retained table is kept current, and the journal says until when; not beyond its own.
 
     If a back trigger is missing, the others are dropped in an exclusive moment. Safe to repeat.
     """

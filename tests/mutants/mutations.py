@@ -218,6 +218,13 @@ MUTATIONS: Final = (
         _in("test_verify", "test_a_warning_on_copy_is_an_error"),
     ),
     Mutation(
+        "8: an error of one range is the end of the copy",
+        "migrator/engine/work.py",
+        "            errors.append(error)",
+        "            str(error)",
+        _in("test_verify", "test_a_copy_that_failed_in_one_range_is_not_taken_for_done"),
+    ),
+    Mutation(
         "8: rows are compared byte by byte",
         "migrator/sql/copy.py",
         """        return f"CAST({name} AS BINARY)"
@@ -323,6 +330,13 @@ MUTATIONS: Final = (
         """    if part.column.data_type == "enum" and (members := enum_members(part.column.type)):""",
         """    if part.column.data_type == "none" and (members := enum_members(part.column.type)):""",
         _in("test_keys", "test_a_chunk_reads_what_it_copies"),
+    ),
+    Mutation(
+        "13: a chunk is walked by its key, whatever the statistics are",
+        "migrator/sql/copy.py",
+        """f" FORCE INDEX ({quote(key_name)}) WHERE {part.text} ORDER BY {order(key)} LIMIT {int(rows_at_most)}",""",
+        """f" WHERE {part.text} ORDER BY {order(key)} LIMIT {int(rows_at_most)}",""",
+        _in("test_keys", "test_a_chunk_reads_what_it_copies_where_statistics_lie"),
     ),
     Mutation(
         "13: no row comes to the process",

@@ -17,11 +17,13 @@ from migrator.engine import drain, lease, moment, swap
 from migrator.engine.work import limits_of
 from migrator.model import Column, Key, KeyPart, Method, TableName
 from migrator.planner.file import plan_text
+from migrator.planner.findings import CODES, Code, Stops
 from migrator.planner.make import make_plan
 from migrator.planner.plan import Defaults, Policy
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.story import Said, direct, shadow_copy, tablespace
+from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
 
@@ -209,19 +211,24 @@ def reasons_of_blockers() -> set[str]:
     return {w for w in words if re.fullmatch(r"[a-z]+-[a-z]+|clone", w)}
 
 
-def test_every_code_of_a_finding_is_in_the_limits() -> None:
-    """Each with a meaning, and none that does not exist."""
+def known_codes() -> dict[str, Code]:
+    """Every code by its name; none is there twice."""
+    codes = [code for group in CODES.values() for code in group]
+    assert len({code.name for code in codes}) == len(codes)
+    return {code.name: code for code in codes}
+
+
+def test_every_code_of_a_finding_is_known() -> None:
+    """Each has its entry, with a meaning, and there is none that no finding can have."""
     found = findings_in_the_code()
     assert {"blocker-clone", "plain-redo", "foreign-key", "missing-privilege"} <= set(found)
-    table = {code: row for row in rows(text_of("limits.md")) if len(row) == 4 for code in codes_in(row[0])}
-    assert sorted(table) == sorted(found)
-    assert all(len(row[2]) > 20 for row in table.values())
+    assert sorted(known_codes()) == sorted(found)
+    assert all(len(code.meaning) > 20 for code in known_codes().values())
 
 
-def test_the_limits_say_which_findings_stop_a_run() -> None:
+def test_codes_stop_a_run_as_they_say() -> None:
     """As the code does; where it says so in different ways, it depends (on the session that stands in the way)."""
-    table = {code: row[1] for row in rows(text_of("limits.md")) if len(row) == 4 for code in codes_in(row[0])}
-    told = {code: {stops} for code, stops in table.items()}
+    told = {name: {str(code.stops)} for name, code in known_codes().items()}
     blockers = {f"blocker-{reason}" for reason in reasons_of_blockers()}
     found = {code: stops for code, stops in findings_in_the_code().items() if code not in blockers}
     assert {code: told[code] for code in found} == found
@@ -231,16 +238,20 @@ def test_the_limits_say_which_findings_stop_a_run() -> None:
     }
 
 
+def test_the_limits_have_every_code() -> None:
+    """The page is what `make docs` would write now, and has a place for each group, none for others."""
+    assert text_of("limits.md") == limits_text(), "run `make docs`"
+    assert groups_in(text_of("limits.md")) == list(CODES)
+
+
 def test_every_reason_of_a_blocker_is_in_the_limits() -> None:
     """People see these words while they wait."""
     assert all(reason in text_of("limits.md") for reason in reasons_of_blockers())
 
 
 def test_what_is_stopped_has_a_remedy() -> None:
-    """Nobody is left alone with a no; of a server that changed, the meaning is enough."""
-    for row in rows(text_of("limits.md")):
-        if len(row) == 4 and row[1] in {"yes", "it depends"}:
-            assert row[3], row[0]
+    """Nobody is left alone with a no."""
+    assert [code.name for code in known_codes().values() if code.stops is not Stops.NO and not code.remedy] == []
 
 
 # -- rights ---------------------------------------------------------------------------------------
