@@ -46,7 +46,7 @@ class Result:
         self.totals.update(
             rows=told.rows, chunks=told.chunks, transactions=len(told.seen.seconds), cuts=told.seen.cuts,
             looked_up=sum(told.seen.looked_up.values()), reads=told.reads, set_back=told.numbers_set_back,
-            collisions=len(told.seen.collisions), taken_back=told.taken_back > 0,
+            collisions=len(told.seen.collisions), taken_back=int(told.taken_back > 0),
         )  # fmt: skip
 
     def __str__(self) -> str:
