@@ -32,6 +32,7 @@ from migrator.cli_options import (
     PlainFormat,
     PlanFile,
     RetainDays,
+    RollbackHours,
     TableFormat,
     Tables,
     Tablespaces,
@@ -43,6 +44,7 @@ from migrator.cli_options import (
     scope_of,
 )
 from migrator.cli_password import hide_from_ps, without_password
+from migrator.cli_rollback import rollback
 from migrator.cli_tell import pause, status, unpause, verify
 from migrator.clock import SystemClock
 from migrator.errors import Failed, MigratorError, Stopped, UsageError
@@ -144,6 +146,7 @@ def plan(
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
+    rollback_hours: RollbackHours = None,
     max_extra_disk: MaxExtraDisk = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
@@ -167,6 +170,7 @@ def plan(
         workers=workers,
         chunk_time_seconds=chunk_time,
         retain_days=retain_days,
+        rollback_hours=rollback_hours,
         max_extra_disk_bytes=max_extra_disk,
     )
     attestations = attestations_of(attest_keyring_backup, attest_keyring)
@@ -305,6 +309,9 @@ def cleanup(
         cleaned = Cleanup(clean_up(session, options, progress(sys.stderr, SystemClock()), call.stop))
     output(None).write(cleanup_json(cleaned) if format == "json" else cleanup_text(cleaned))
     return cleanup_exit_code(cleaned)
+
+
+app.command()(connected(rollback))
 
 
 # -- tell -------------------------------------------------------------------------------------

@@ -165,10 +165,11 @@ class Moment(Event):
 
 @dataclass(frozen=True, slots=True)
 class Retained(Event):
-    """The old table is kept, in clear, under this name until the deadline (UTC)."""
+    """The old table is kept, in clear, under this name until the deadline (UTC); kept current so long, or ''."""
 
     table: str
     until: str
+    current_until: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,13 +98,20 @@ def rehearse(
         plan_hash=plan_hash(plan),
         drift=drifted,
         gates=gated,
-        steps=tuple(_reviewed(session, step, tables, tried.get(step.name, _NOTHING), drifted) for step in plan.steps),
+        steps=tuple(
+            _reviewed(session, plan, step, tables, tried.get(step.name, _NOTHING), drifted) for step in plan.steps
+        ),
         total=plan.totals.estimate,
     )
 
 
 def _reviewed(
-    session: Session, step: Step, tables: dict[TableName, Table], tried: Rehearsal, drifted: tuple[Finding, ...]
+    session: Session,
+    plan: Plan,
+    step: Step,
+    tables: dict[TableName, Table],
+    tried: Rehearsal,
+    drifted: tuple[Finding, ...],
 ) -> ReviewStep:
     said: tuple[Said, ...] = ()
     if step.kind == "tablespace" and step.changes_something:
@@ -112,7 +119,8 @@ def _reviewed(
     elif step.table in tables and step.changes_something:
         table = tables[step.table]
         create = show_create(session, table.name) if step.method is Method.SHADOW_COPY else ""
-        said = statements(table, step.method, usable_key(table), create)
+        hours = plan.defaults.rollback_hours
+        said = statements(table, step.method, usable_key(table), create, rollback_hours=hours)
     findings = (*step.findings, *(f for f in drifted if f.subject == step.name))
     return ReviewStep(
         subject=step.name,

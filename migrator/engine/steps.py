@@ -328,7 +328,7 @@ class Seen:
             case Retained():
                 assert self._step.table is not None  # noqa: S101 - only tables are retained
                 size = self._step.facts.data_bytes + self._step.facts.index_bytes
-                self.retained = RetainedTable(retained_of(self._step.table), event.until, size)
+                self.retained = RetainedTable(retained_of(self._step.table), event.until, size, event.current_until)
             case _:
                 pass
         self._listen(event)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import Session, SqlError
+from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
@@ -31,11 +32,14 @@ TELL_EVERY_SECONDS: Final = 2.0
 def swap(work: Work) -> None:
     """Wait out older transactions, lock both tables, look once more, RENAME. Held for some milliseconds.
 
+    Where a rollback is wanted, the triggers are turned round within the same moment.
+
     Safe to repeat: after a lost connection the server is asked who owns the name, never guessed.
     """
     if swapped_already(work):
         return
     check_source(work, triggers="mirror")
+    intend_to_keep_current(work)
     _wait_out_older_transactions(work)
     if table_proof(work.session, work.retained) is not None:
         raise OwnerUnknown(
@@ -61,6 +65,7 @@ def _rename_locked(work: Work) -> None:
         # Whoever changed a definition or truncated while we waited for this instant has done it by now.
         check_source(work, triggers="mirror")
         held.ddl(rename(work.table.name, work.shadow, work.retained))
+        turn_round(held)
 
 
 def swapped_already(work: Work) -> bool:
@@ -149,7 +154,10 @@ def _too_old(work: Work, older: set[tuple[int, str]]) -> Failed:
 
 
 def finish(work: Work) -> None:
-    """After the swap: mirror triggers off the retained table, log dropped, retention noted. Nobody uses these."""
+    """After the swap: mirror triggers off the retained table, log dropped, retention noted. Nobody uses these.
+
+    Where the retained table is kept current, the log stays: it takes the marks of the back triggers.
+    """
     step = work.step()
     work.journal.becomes(work.session, work.step_id, shadow=work.shadow, retained=work.retained, proof=step.source_ids)
     there = trigger_proofs(work.session, work.retained)
@@ -157,12 +165,13 @@ def finish(work: Work) -> None:
         if name in there:
             work.ddl(drop_trigger(work.table.name.schema, name), on=work.retained)
     forget_triggers(work, "mirror")
-    drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
     work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
         (int(step.retain_days * 86400),),
     )
+    if not settle(work, str(until)):
+        drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
     work.journal.set_step(work.session, work.step_id, retained_until=until)
     work.journal.close_step(work.session, work.step_id, "swapped")
-    work.listen(Retained(work.subject, str(work.retained), str(until)))
+    work.listen(Retained(work.subject, str(work.retained), str(until), work.step().current_until))

@@ -16,6 +16,7 @@ from migrator.planner.keys import key_obstacle, usable_key
 from migrator.planner.privileges import grant
 from migrator.planner.time_zones import computed_in_a_time_zone, timestamp_columns
 from migrator.sql.names import MAX_NAME, log_of, qualified, retained_of, shadow_of, trigger_name
+from migrator.sql.triggers import EVENTS, PURPOSES
 
 NO_DATA_ENGINES: Final = {
     "MEMORY": "its rows live in memory",
@@ -80,7 +81,7 @@ def shown(table: TableName) -> str:
 
 def our_triggers(table: TableName) -> frozenset[str]:
     """The names of all triggers that we ever put on this table."""
-    return frozenset(trigger_name(table, p, e) for p in ("log", "mirror") for e in ("insert", "update", "delete"))
+    return frozenset(trigger_name(table, p, e) for p in PURPOSES for e in EVENTS)
 
 
 # -- nothing to do --------------------------------------------------------------------------------

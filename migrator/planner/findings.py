@@ -354,5 +354,17 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "parked-not-drained", "Its log cannot be drained meanwhile; the reason is shown. Its turn will say more."
         ),
     ),
+    "tables kept current": (
+        _goes_on(
+            "no-rollback",
+            "The swap is done and its rows are right, but the run died, or a trigger could not be made, in the moment"
+            " of the swap: something may be missing in the old table. It cannot be rolled back.",
+        ),
+        _goes_on(
+            "still-kept-current",
+            "Its rollback time is over, or a rollback was interrupted, and the rest could not be done now; the reason"
+            " is shown. The next run tries again.",
+        ),
+    ),
 }
 """The codes in groups, each in the order in which they are told."""

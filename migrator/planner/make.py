@@ -112,9 +112,10 @@ def extra_disk(plan: Plan) -> Finding | None:
     )
 
 
-def step_sql(table: Table, choice: Choice, create_table: str) -> tuple[str, ...]:
+def step_sql(table: Table, choice: Choice, create_table: str, *, rollback_hours: int = 0) -> tuple[str, ...]:
     """The statements that a step runs, as a person would type them, values as `?`."""
-    return tuple(said.text for said in statements(table, choice.method, choice.key, create_table))
+    said = statements(table, choice.method, choice.key, create_table, rollback_hours=rollback_hours)
+    return tuple(one.text for one in said)
 
 
 # -- steps ----------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ def _table_step(
         facts=_facts(table, choice),
         findings=choice.findings,
         estimate=_estimate(choice.method, table, size, defaults, calibration, binlog=binlog),
-        sql=step_sql(table, choice, definitions.get(table.name, "")),
+        sql=step_sql(table, choice, definitions.get(table.name, ""), rollback_hours=defaults.rollback_hours),
         definition=lines,
         fingerprint=fingerprint_of(lines),
     )

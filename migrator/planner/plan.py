@@ -1,7 +1,7 @@
 """The plan as types: what a DBA reviews, what `apply` is given. Frozen, strict, nothing unknown allowed.
 
 Pure. Made by `planner.make`, read and written by `planner.file`; `plans/plan.schema.json` is made from
-these types, docstrings included. Sizes and times (names with `bytes`, `seconds` or `days`) may be written
+these types, docstrings included. Sizes and times (names with `bytes`, `seconds`, `hours` or `days`) may be written
 with a unit in YAML (`8 MiB`, `0.5 s`, `7 d`).
 """
 
@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from migrator.model import Finding, Flavour, Method, TableName
-from migrator.planner.units import ByteCount, Days, Seconds, WholeSeconds
+from migrator.planner.units import ByteCount, Days, Hours, Seconds, WholeSeconds
 
 FORMAT: Final = 1
 """The version of the plan file's format; a file of another version is refused."""
@@ -166,6 +166,9 @@ class Defaults(_Part):
     """No chunk is made larger than this, by the average row."""
     retain_days: Annotated[Days, Field(ge=0, le=3650)] = 7
     """How long the old table is kept, in clear, after the swap; `cleanup` removes it afterwards."""
+    rollback_hours: Annotated[Hours, Field(ge=0, le=3650 * 24)] = 0
+    """How long the old table is kept current after the swap, so that `rollback` can take the swap back; never longer
+    than it is kept. Until then each change is written twice. 0: not at all."""
     log_max_bytes: Annotated[ByteCount, Field(ge=2**20, le=2**50)] = 2**30
     """The log of a step may grow to this; then the step is given up and its triggers are removed."""
     log_max_entries: Annotated[int, Field(ge=1000, le=10**12)] = 10_000_000

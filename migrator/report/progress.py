@@ -66,7 +66,8 @@ def news(event: Event) -> str:
             held = milliseconds(event.held_seconds)
             return f"{event.subject}: {event.purpose}: held {held}, {tries}, waited {duration(event.waited_seconds)}"
         case Retained():
-            return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}"
+            current = f", current until {event.current_until}" if event.current_until else ""
+            return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}{current}"
         case Noticed():
             return finding_line(event.finding)
         case _:

@@ -48,7 +48,7 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
     blocks += _moments(outcome.steps)
     retained = [s.retained for s in outcome.steps if s.retained is not None]
     if retained:
-        blocks += [Heading("Retained"), retained_grid(retained)]
+        blocks += [Heading("Retained"), retained_grid(retained), *rollback_notes(retained)]
     in_clear = [s for s in outcome.steps if s.in_clear]
     if in_clear:
         lines = tuple(f"{s.subject} ({s.outcome})" for s in in_clear)
@@ -63,9 +63,34 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
 
 
 def retained_grid(retained: Iterable[RetainedTable]) -> Grid:
-    """The old tables that are kept, in clear, and until when."""
+    """The old tables that are kept, in clear, and until when; and whether the swap can be taken back."""
+    tables = tuple(retained)
     columns = (wrapping("retained table, in clear"), left("until"), right("size"))
-    return Grid(columns, tuple((str(r.name), r.until, about(r.size_bytes) if r.size_bytes else "") for r in retained))
+    rows = tuple((str(r.name), r.until, about(r.size_bytes) if r.size_bytes else "") for r in tables)
+    if not any(r.current_until for r in tables):
+        return Grid(columns, rows)
+    can = (f"NO: {r.no_rollback}" if r.no_rollback else r.current_until or "no" for r in tables)
+    return Grid(
+        (*columns, wrapping("rollback until")), tuple((*row, word) for row, word in zip(rows, can, strict=True))
+    )
+
+
+def rollback_notes(retained: Iterable[RetainedTable]) -> list[Block]:
+    """What it means that retained tables are kept current, and how to end it."""
+    kept = [r for r in retained if r.current_until]
+    if not kept:
+        return []
+    blocks: list[Block] = [
+        Paragraph(
+            "Tables that can be rolled back have triggers that write each change to the old table, too. Before you"
+            " alter such a table, end that: migrator rollback TABLE --forget (its triggers go, the old table stays)."
+        )
+    ]
+    if any(r.no_rollback for r in kept):
+        blocks.append(
+            Paragraph("NO: the triggers only cost time now. migrator rollback TABLE --forget takes them off.", "bad")
+        )
+    return blocks
 
 
 def _worked(step: StepOutcome) -> tuple[str, ...]:

@@ -42,6 +42,11 @@ def rename(source: TableName, shadow: TableName, retained: TableName) -> Sql:
     return Sql(f"RENAME TABLE {qualified(source)} TO {qualified(retained)}, {qualified(shadow)} TO {qualified(source)}")
 
 
+def rename_back(table: TableName, retained: TableName, shadow: TableName) -> Sql:
+    """The rollback: the swap's names, the other way round."""
+    return rename(table, retained, shadow)
+
+
 def direct_alter(table: TableName) -> Sql:
     """Rewrites the table in place of itself; sent while LOCK TABLES is held, so everybody waits for all of it."""
     return Sql(f"ALTER TABLE {qualified(table)} ENCRYPTION = 'Y'")

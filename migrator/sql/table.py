@@ -98,6 +98,10 @@ def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
     )
 
 
+NO_FENCE: Final = f"seq & {2**_BUCKET_BITS - 1} > 0"
+"""What tells entries, and marks of what could not be written back, from fences. A mark has no key either."""
+
+
 def fence_log(log: TableName) -> Sql:
     """A row without a key at the beginning of each bucket, so that no gap reaches from one into another."""
     return Sql(

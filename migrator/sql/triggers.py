@@ -1,4 +1,5 @@
-"""The triggers that make the shadow follow the source: first they log, then they mirror.
+"""The triggers that make the shadow follow the source: first they log, then they mirror; and, after the swap, the
+retained table the one in use.
 
 Log triggers append the key of what changed, in the application's own transaction; an append takes no lock
 that anybody waits for. Mirror triggers write the change itself, by key; they are made only once both tables
@@ -22,6 +23,9 @@ from migrator.sql.table import column_list, stored_columns
 EVENTS = ("DELETE", "UPDATE", "INSERT")
 """In this order a half-made set of mirror triggers is harmless: until INSERT is there, the shadow only
 holds rows that the source holds, so nothing that is mirrored can be a duplicate."""
+
+
+PURPOSES = ("log", "mirror", "back")
 
 
 def trigger(schema: str, name: str) -> str:
@@ -77,24 +81,38 @@ def _new(column: Column) -> str:
 
 def mirror_trigger(table: Table, shadow: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
     """Does to the shadow what was done to the source, by key; deletes and inserts only when the key changes."""
+    body = _same_change(table, shadow, key, event)
+    return _create(table.name, "mirror", event, f"BEGIN {body} END" if event == "UPDATE" else body.removesuffix(";"))
+
+
+def back_trigger(table: Table, retained: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
+    """Does to the retained table what was done to the new one; what cannot be done is marked in the log instead.
+
+    The mirror lives for minutes, this for days, and meanwhile people alter the table: a column that is gone
+    (1054) or wider (1406) must not make the application's write fail. A deadlock or a lock wait that ran out
+    does go to the application: the server has undone its statement. The mark is an INSERT without a look
+    whether there is one, since a look would lock, and make deadlocks. Without the log (1146) nothing is left
+    to be marked: then there is no rollback. (All seen on 9.7.4.)
+    """
+    mark = f"BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END; INSERT INTO {qualified(log)} () VALUES (); END;"
+    otherwise = f"DECLARE EXIT HANDLER FOR SQLEXCEPTION, SQLWARNING {mark}"
+    return _create(table.name, "back", event, f"BEGIN {otherwise} {_same_change(table, retained, key, event)} END")
+
+
+def _same_change(table: Table, other: TableName, key: Sequence[KeyColumn], event: str) -> str:
     columns = stored_columns(table)
     names = [part.column.name for part in key]
     there = " AND ".join(f"{quote(name)} = OLD.{quote(name)}" for name in names)
     values = ", ".join(_new(column) for column in columns)
-    insert = f"INSERT INTO {qualified(shadow)} ({column_list(columns)}) VALUES ({values})"
-    delete = f"DELETE FROM {qualified(shadow)} WHERE {there}"
+    insert = f"INSERT INTO {qualified(other)} ({column_list(columns)}) VALUES ({values});"
+    delete = f"DELETE FROM {qualified(other)} WHERE {there};"
     if event == "INSERT":
-        return _create(table.name, "mirror", event, insert)
+        return insert
     if event == "DELETE":
-        return _create(table.name, "mirror", event, delete)
+        return delete
     assign = ", ".join(f"{quote(c.name)} = {_new(c)}" for c in columns)
-    update = f"UPDATE {qualified(shadow)} SET {assign} WHERE {there}"
-    return _create(
-        table.name,
-        "mirror",
-        event,
-        f"BEGIN IF {_key_kept(names)} THEN {update}; ELSE {delete}; {insert}; END IF; END",
-    )
+    update = f"UPDATE {qualified(other)} SET {assign} WHERE {there};"
+    return f"IF {_key_kept(names)} THEN {update} ELSE {delete} {insert} END IF;"
 
 
 def drop_trigger(schema: str, name: str) -> Sql:

@@ -22,7 +22,7 @@ ISOLATION: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
 DEADLOCK: Final = 1213
-EXCLUSIVE: Final = frozenset({"log", "mirror", "swap"})
+EXCLUSIVE: Final = frozenset({"log", "mirror", "swap", "rollback"})
 """Phases with an exclusive moment."""
 
 EVERY: Final = 12

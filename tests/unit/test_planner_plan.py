@@ -87,6 +87,7 @@ def test_a_table_pattern_names_its_schema() -> None:
         {"chunk_time_seconds": float("nan")},
         {"chunk_max_bytes": 1},
         {"retain_days": -1},
+        {"rollback_hours": -1},
         {"log_max_bytes": 0},
         {"log_max_entries": 0},
         {"moment_wait_seconds": 0},

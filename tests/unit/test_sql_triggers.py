@@ -17,8 +17,8 @@ from migrator.sql.copy import (
 from migrator.sql.keys import KeyColumn
 from migrator.sql.names import log_of, retained_of, shadow_of
 from migrator.sql.statement import Sql
-from migrator.sql.swap import after_probe, rename
-from migrator.sql.triggers import EVENTS, drop_trigger, log_trigger, mirror_trigger
+from migrator.sql.swap import after_probe, rename, rename_back
+from migrator.sql.triggers import EVENTS, back_trigger, drop_trigger, log_trigger, mirror_trigger
 from tests.unit.builders import NAMES, NASTY, PLAIN, a_column, a_key, a_table
 
 HEAD = "CREATE DEFINER = CURRENT_USER TRIGGER"
@@ -204,4 +204,41 @@ def test_the_swap_is_one_statement(name: TableName) -> None:
     assert rename(name, shadow_of(name), retained_of(name)).shown == (
         f"RENAME TABLE `{schema}`.`{table}` TO `{schema}`.`_{table}_retained`,"
         f" `{schema}`.`_{table}_shadow` TO `{schema}`.`{table}`"
+    )
+
+
+def marking(log: str) -> str:
+    """The beginning of a back trigger's body."""
+    return (
+        "BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION, SQLWARNING"
+        f" BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END; INSERT INTO {log} () VALUES (); END; "
+    )
+
+
+def test_back_triggers_do_what_mirror_triggers_do_and_mark_what_they_cannot() -> None:
+    """The same change by key, in the retained table; whatever goes wrong is a row in the log."""
+    retained, log = retained_of(PLAIN), log_of(PLAIN)
+    for event in EVENTS:
+        mirror = mirror_trigger(TABLE, retained, KEY, event).shown.partition(" ROW ")[2]
+        change = mirror.removeprefix("BEGIN ").removesuffix(" END").rstrip(";")
+        back = back_trigger(TABLE, retained, log, KEY, event).shown
+        assert back == (
+            f"{HEAD} `shop`.`_orders_back_{event[:3].lower()}` AFTER {event} ON `shop`.`orders` FOR EACH ROW"
+            f" {marking('`shop`.`_orders_log`')}{change}; END"
+        )
+
+
+def test_back_triggers_of_a_nasty_name() -> None:
+    """Quoted in each place."""
+    back = back_trigger(ODD, retained_of(NASTY), log_of(NASTY), ODD_KEY, "DELETE").shown
+    assert back.partition(" ROW ")[2] == (
+        f"{marking(f'{ODD_SCHEMA}.`_{ODD_NAME}_log`')}"
+        f"DELETE FROM {ODD_SCHEMA}.`_{ODD_NAME}_retained` WHERE {ODD_COLUMN} = OLD.{ODD_COLUMN}; END"
+    )
+
+
+def test_the_rollback_is_the_swap_the_other_way_round() -> None:
+    """One statement with both names."""
+    assert rename_back(PLAIN, retained_of(PLAIN), shadow_of(PLAIN)).shown == (
+        "RENAME TABLE `shop`.`orders` TO `shop`.`_orders_shadow`, `shop`.`_orders_retained` TO `shop`.`orders`"
     )
