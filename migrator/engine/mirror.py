@@ -76,7 +76,7 @@ def _switch(work: Work, held: Held, there: set[str]) -> bool:
     mirror, logs = trigger_names(work.table.name, "mirror"), trigger_names(work.table.name, "log")
     for event in EVENTS:
         if mirror[event] not in there:
-            held.ddl(mirror_trigger(work.table, work.shadow, work.key_columns, event))
+            held.ddl(mirror_trigger(work.table, work.shadow, work.log, work.key_columns, event))
     for event in EVENTS:
         if logs[event] in there:
             held.ddl(drop_trigger(work.table.name.schema, logs[event]))

@@ -178,7 +178,7 @@ def trigger_body(work: Work, purpose: str, event: str) -> str:
     if purpose == "log":
         statement = log_trigger(work.table.name, work.log, work.key_columns, event)
     elif purpose == "mirror":
-        statement = mirror_trigger(work.table, work.shadow, work.key_columns, event)
+        statement = mirror_trigger(work.table, work.shadow, work.log, work.key_columns, event)
     else:
         statement = back_trigger(work.table, work.retained, work.log, work.key_columns, event)
     return statement.shown.partition(" FOR EACH ROW ")[2]

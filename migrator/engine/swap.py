@@ -13,7 +13,7 @@ from migrator.db import Session, SqlError
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
-from migrator.engine.watch import check_source
+from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
@@ -39,6 +39,7 @@ def swap(work: Work) -> None:
     if swapped_already(work):
         return
     check_source(work, triggers="mirror")
+    check_marks(work, work.session)
     intend_to_keep_current(work)
     _wait_out_older_transactions(work)
     if table_proof(work.session, work.retained) is not None:
@@ -46,12 +47,13 @@ def swap(work: Work) -> None:
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
     try:
-        to_the_end(work, [work.table.name, work.shadow], lambda: _rename_locked(work))
+        to_the_end(work, [work.table.name, work.shadow, work.log], lambda: _rename_locked(work))
     except SqlError as error:
         # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
         if error.link_lost:
             work.session.reconnect()
         if not swapped_already(work):
+            check_source(work, triggers="mirror")  # a log that was dropped while this waited, say
             raise
         return
     if not swapped_already(work):
@@ -61,9 +63,11 @@ def swap(work: Work) -> None:
 def _rename_locked(work: Work) -> None:
     if swapped_already(work):
         return
-    with locked(work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)) as held:
+    tables = [work.table.name, work.shadow, work.log]
+    with locked(work, "swap", tables, lock_for_swap(*tables)) as held:
         # Whoever changed a definition or truncated while we waited for this instant has done it by now.
         check_source(work, triggers="mirror")
+        check_marks(work, held.session)
         held.ddl(rename(work.table.name, work.shadow, work.retained))
         turn_round(held)
 

@@ -15,7 +15,7 @@ from migrator.db import Session
 from migrator.engine.journal import RangeRow
 from migrator.engine.pace import Pacer
 from migrator.engine.ranges import parts_of, step_forward
-from migrator.engine.watch import check_source
+from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work, side_by_side
 from migrator.errors import Mismatch
 from migrator.events import ChunkVerified
@@ -35,9 +35,14 @@ class Stretch:
 def compare(work: Work) -> None:
     """Compare both tables completely. No locks. Raises `Mismatch` at the first range that differs."""
     check_source(work, triggers="mirror")
-    rows = compare_rows(work)
+    try:
+        rows = compare_rows(work)
+    except Mismatch:
+        check_source(work, triggers="mirror")  # a source that was truncated meanwhile differs, too
+        raise
     work.journal.set_step(work.session, work.step_id, rows_verified=rows)
     check_source(work, triggers="mirror")
+    check_marks(work, work.session)
 
 
 def compare_rows(work: Work) -> int:

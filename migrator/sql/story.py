@@ -94,13 +94,13 @@ def shadow_copy(
         said.append(_said("mirror", set_auto_increment(shadow, 0).shown.removesuffix("0") + "<of the source>"))
     said += [
         *(
-            _said("mirror", mirror_trigger(table, shadow, columns, event), held, "within the same moment")
+            _said("mirror", mirror_trigger(table, shadow, log, columns, event), held, "within the same moment")
             for event in EVENTS
         ),
         *(_said("mirror", _drop(name, "log", event), held, "within the same moment") for event in EVENTS),
         _said("mirror", "UNLOCK TABLES"),
         _said("verify", compare_part(table, shadow, key.name, columns, a_range, a_range)),
-        _said("swap", lock_for_swap(name, shadow), f"{held}; when every older transaction has ended", _SHORT),
+        _said("swap", lock_for_swap(name, shadow, log), f"{held}; when every older transaction has ended", _SHORT),
         _said("swap", rename(name, shadow, retained), held, "within the same moment"),
     ]
     if rollback_hours:

@@ -32,9 +32,12 @@ def lock_write(table: TableName) -> str:
     return f"LOCK TABLES {qualified(table)} WRITE"
 
 
-def lock_for_swap(source: TableName, shadow: TableName) -> str:
-    """LOCK TABLES for the swap: RENAME is allowed under it when all its tables are locked WRITE (8.0.13)."""
-    return f"LOCK TABLES {qualified(source)} WRITE, {qualified(shadow)} WRITE"
+def lock_for_swap(source: TableName, shadow: TableName, log: TableName) -> str:
+    """LOCK TABLES for the swap: RENAME is allowed under it when all its tables are locked WRITE (8.0.13).
+
+    The log, which the mirror triggers can write to, is locked with them anyway; named, it can be read.
+    """
+    return f"LOCK TABLES {qualified(source)} WRITE, {qualified(shadow)} WRITE, {qualified(log)} WRITE"
 
 
 def rename(source: TableName, shadow: TableName, retained: TableName) -> Sql:

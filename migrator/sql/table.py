@@ -99,7 +99,10 @@ def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
 
 
 NO_FENCE: Final = f"seq & {2**_BUCKET_BITS - 1} > 0"
-"""What tells entries, and marks of what could not be written back, from fences. A mark has no key either."""
+"""What tells entries, and marks of what could not be mirrored or written back, from fences."""
+
+MARK: Final = f"k1 IS NULL AND {NO_FENCE}"
+"""What tells marks from entries and fences: a mark has no key."""
 
 
 def fence_log(log: TableName) -> Sql:

@@ -46,21 +46,24 @@ def _key_kept(names: Sequence[str]) -> str:
     return " AND ".join(f"NEW.{quote(name)} <=> OLD.{quote(name)}" for name in names)
 
 
+_IF_GONE = "DECLARE EXIT HANDLER FOR 1146 BEGIN END;"
+
+
+def _mark(log: TableName) -> str:
+    return f"INSERT INTO {qualified(log)} () VALUES ();"
+
+
 def log_trigger(table: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
-    """Appends the changed key: the old one, and the new one if it is another."""
+    """Appends the changed key: the old one, and the new one if it is another.
+
+    Where somebody has dropped the log, the application's write goes on (the handler; without a warning, and
+    LAST_INSERT_ID() as before, seen on 9.7.4): a log that is gone is noticed by whoever reads it.
+    """
     names = [part.column.name for part in key]
     append = f"INSERT INTO {qualified(log)} ({', '.join(log_columns(key))}) VALUES"
-    if event == "INSERT":
-        return _create(table, "log", event, f"{append} ({_values('NEW', names)})")
-    if event == "DELETE":
-        return _create(table, "log", event, f"{append} ({_values('OLD', names)})")
-    return _create(
-        table,
-        "log",
-        event,
-        f"BEGIN {append} ({_values('OLD', names)});"
-        f" IF NOT ({_key_kept(names)}) THEN {append} ({_values('NEW', names)}); END IF; END",
-    )
+    old, new = f"{append} ({_values('OLD', names)});", f"{append} ({_values('NEW', names)});"
+    changed = {"INSERT": new, "DELETE": old, "UPDATE": f"{old} IF NOT ({_key_kept(names)}) THEN {new} END IF;"}
+    return _create(table, "log", event, f"BEGIN {_IF_GONE} {changed[event]} END")
 
 
 def _new(column: Column) -> str:
@@ -79,10 +82,15 @@ def _new(column: Column) -> str:
     return f"IF({seconds} = 0, '0000-00-00 00:00:00', CONCAT({instant}, '+00:00'))"
 
 
-def mirror_trigger(table: Table, shadow: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
-    """Does to the shadow what was done to the source, by key; deletes and inserts only when the key changes."""
-    body = _same_change(table, shadow, key, event)
-    return _create(table.name, "mirror", event, f"BEGIN {body} END" if event == "UPDATE" else body.removesuffix(";"))
+def mirror_trigger(table: Table, shadow: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
+    """Does to the shadow what was done to the source, by key; deletes and inserts only when the key changes.
+
+    What cannot be done (a duplicate after TRUNCATE of the source, a shadow that somebody has dropped) is marked
+    in the log instead, and the application's write goes on. A mark ends the copy: see `engine.watch`. The mark is
+    part of the application's transaction. Without the log nothing can be marked, so then the write fails.
+    """
+    otherwise = f"DECLARE EXIT HANDLER FOR SQLEXCEPTION {_mark(log)}"
+    return _create(table.name, "mirror", event, f"BEGIN {otherwise} {_same_change(table, shadow, key, event)} END")
 
 
 def back_trigger(table: Table, retained: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
@@ -94,8 +102,7 @@ def back_trigger(table: Table, retained: TableName, log: TableName, key: Sequenc
     whether there is one, since a look would lock, and make deadlocks. Without the log (1146) nothing is left
     to be marked: then there is no rollback. (All seen on 9.7.4.)
     """
-    mark = f"BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END; INSERT INTO {qualified(log)} () VALUES (); END;"
-    otherwise = f"DECLARE EXIT HANDLER FOR SQLEXCEPTION, SQLWARNING {mark}"
+    otherwise = f"DECLARE EXIT HANDLER FOR SQLEXCEPTION, SQLWARNING BEGIN {_IF_GONE} {_mark(log)} END;"
     return _create(table.name, "back", event, f"BEGIN {otherwise} {_same_change(table, retained, key, event)} END")
 
 

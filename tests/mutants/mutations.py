@@ -52,9 +52,30 @@ MUTATIONS: Final = (
     Mutation(
         "1: an update logs the new key, too",
         "migrator/sql/triggers.py",
-        """f" IF NOT ({_key_kept(names)}) THEN {append} ({_values('NEW', names)}); END IF; END",""",
-        """f" END",""",
+        '"UPDATE": f"{old} IF NOT ({_key_kept(names)}) THEN {new} END IF;"',
+        '"UPDATE": old',
         _in("test_rows"),
+    ),
+    Mutation(
+        "1, 8: a change that could not be mirrored stops the swap",
+        "migrator/engine/swap.py",
+        "        check_marks(work, held.session)",
+        "        str(held)",
+        _in("test_source_changes", "test_what_cannot_be_mirrored_is_marked"),
+    ),
+    Mutation(
+        "3: what cannot be mirrored is no error of the application",
+        "migrator/sql/triggers.py",
+        '    return _create(table.name, "mirror", event, f"BEGIN {otherwise} ',
+        '    return _create(table.name, "mirror", event, f"BEGIN ',
+        _in("test_source_changes", "test_what_cannot_be_mirrored_is_marked"),
+    ),
+    Mutation(
+        "3: a log that somebody dropped is no error of the application",
+        "migrator/sql/triggers.py",
+        '"log", event, f"BEGIN {_IF_GONE} ',
+        '"log", event, f"BEGIN ',
+        _in("test_source_changes", "test_a_log_that_is_gone"),
     ),
     Mutation(
         "1: the log is empty before the mirror begins",
