@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import pymysql
 import pytest
 
 from migrator.events import ChunkCopied, ChunkVerified, Waiting
@@ -212,6 +213,32 @@ def test_what_cannot_be_mirrored_is_marked(lab: Lab, change: str) -> None:
     lab.assert_equal("t")
     lab.apply("t").assert_outcome("done")
     lab.assert_done("t")
+
+
+@pytest.mark.parametrize("moment", ["copy", "swap"])
+def test_an_application_that_locks_its_tables(lab: Lab, moment: str) -> None:
+    """LOCK TABLES locks what our triggers write to as well; only once that is dropped its write fails, until the run looks."""
+    lab.table("t", *BY_NUMBER)
+    answers: list[int] = []
+
+    def write() -> None:
+        with closing(lab.connect(autocommit=True)) as application, application.cursor() as cursor:
+            cursor.execute("LOCK TABLES t WRITE")
+            try:
+                cursor.execute("UPDATE t SET w = w + 1 WHERE id = 20")
+                answers.append(0)
+            except pymysql.err.OperationalError as error:
+                answers.append(int(error.args[0]))
+            cursor.execute("UNLOCK TABLES")
+
+    def do() -> None:
+        write()
+        lab.run(f"DROP TABLE _t_{'log' if moment == 'copy' else 'shadow'}")
+        write()
+
+    lab.apply("t", at=[At(MOMENTS[moment], do)]).assert_outcome("failed")
+    write()
+    assert answers == [0, 1100, 0]
 
 
 def test_a_log_that_is_gone(lab: Lab) -> None:
