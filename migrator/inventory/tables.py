@@ -16,6 +16,7 @@ from migrator.errors import MissingPrivilege
 from migrator.inventory.ask import DENIED
 from migrator.inventory.foreign_keys import read_foreign_keys
 from migrator.inventory.grants import Grants, read_grants
+from migrator.inventory.merge import read_merged
 from migrator.inventory.parts import Parts, grouped, partitioned, read_parts, rows_about
 from migrator.inventory.segments import Innodb, account_sql, read_innodb
 from migrator.model import Table, TableName, Tablespace, TablespaceKind
@@ -115,6 +116,7 @@ def _read_visible(session: Session, names: set[TableName], innodb: Innodb, grant
     if not names:
         return []
     keys = read_foreign_keys(session, sorted({name.schema for name in names}), innodb.segments)
+    merged = read_merged(session)
     children = grouped((key.table, key) for key in keys)
     parents = grouped((key.parent, key) for key in keys)
     parts = read_parts(session, names)
@@ -126,7 +128,14 @@ def _read_visible(session: Session, names: set[TableName], innodb: Innodb, grant
             table = replace(table, columns=(), keys=())
         keys_of, keys_to = children.get(table.name, ()), parents.get(table.name, ())
         if table.name in names:
-            found.append(replace(table, foreign_keys=tuple(keys_of), referenced_by=tuple(keys_to)))
+            found.append(
+                replace(
+                    table,
+                    foreign_keys=tuple(keys_of),
+                    referenced_by=tuple(keys_to),
+                    merged_by=merged.get(table.name, ()),
+                )
+            )
     return found
 
 

@@ -27,6 +27,9 @@ NO_DATA_ENGINES: Final = {
 }
 """Engines whose tables have no rows in files of their own."""
 
+CONVERTIBLE: Final = frozenset({"MyISAM", "CSV", "ARCHIVE"})
+"""Engines that `convert` makes InnoDB tables of."""
+
 CLUSTER_ENGINES: Final = frozenset({"NDB", "NDBCLUSTER", "ndbcluster"})
 
 
@@ -125,10 +128,10 @@ def not_innodb(table: Table, _around: Around) -> Finding | None:
         return _about(
             table, "engine-unknown", message, f"see what SHOW CREATE TABLE {shown(table.name)} says", blocks=True
         )
-    remedy = (
-        f"in a maintenance window: ALTER TABLE {shown(table.name)} ENGINE=InnoDB ENCRYPTION='Y' (writes wait while it"
-        " copies); or leave it out with ignore_tables"
-    )
+    by_hand = f"in a maintenance window: ALTER TABLE {shown(table.name)} ENGINE=InnoDB ENCRYPTION='Y'"
+    if table.engine in CONVERTIBLE:
+        by_hand = f"plan again with --convert; or {by_hand} (writes wait while it copies)"
+    remedy = f"{by_hand}; or leave it out with ignore_tables"
     return _about(table, "not-innodb", f"engine {table.engine} cannot encrypt", remedy, blocks=True)
 
 
