@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from migrator.db import SqlError
 from migrator.engine.direct import alone_on, is_encrypted
 from migrator.engine.moment import Held
 from migrator.engine.objects import drop_if_ours, make_table, table_proof
@@ -13,11 +14,16 @@ from migrator.errors import Altered, Failed
 from migrator.inventory import show_create
 from migrator.model import TableName
 from migrator.sql.convert import convert_table, digest, same_but_the_engine
+from migrator.sql.names import qualified
+from migrator.sql.statement import Sql
 from migrator.sql.table import create_shadow
 
 UNCOMPARED: Final = (
     "converted by an ALTER whose connection was lost; the server finished it, and its rows were not compared"
 )
+
+
+_NO_SUCH_TABLE: Final = 1146
 
 
 def convert(work: Work) -> None:
@@ -36,6 +42,21 @@ def convert(work: Work) -> None:
     alone_on(work, "convert", lambda held: _convert_held(work, held))
     if not is_encrypted(work):
         raise Failed(f"{work.table.name} is not encrypted after the conversion", remedy="look at the table")
+
+
+def wait_out_conversion(work: Work) -> None:
+    """Wait until an ALTER of ours whose connection was lost has ended, however it ends.
+
+    Whoever looks before that can find the table missing: while such an ALTER renames, the catalog has none of
+    that name (seen on 9.7.4). Asks for a shared metadata lock, a second at a time.
+    """
+    name = work.table.name
+    look = Sql(f"SELECT 1 FROM {qualified(name)} LIMIT 0")
+    try:
+        work.patiently(lambda: work.session.run(look), on=name)
+    except SqlError as error:
+        if error.number != _NO_SUCH_TABLE:
+            raise
 
 
 def _try_on_a_twin(work: Work) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from migrator.clock import Clock
 from migrator.db import Session, SqlError
 from migrator.engine.clean import give_up
-from migrator.engine.convert import UNCOMPARED, convert
+from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import Lease
@@ -179,8 +179,10 @@ def _if_the_source_changed(work: Work) -> None:
 
 def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | str:
     """The work on a table: gone on with where the journal has it open, else begun; or why there is nothing to do."""
-    found = read_tables(run.session, [name])
     open_step = run.journal.open_step(run.session, name)
+    if open_step is not None and open_step.method == Method.CONVERT:
+        wait_out_conversion(_work(run, step, Table(name, "", 0, 0, 0), open_step.id, listen))
+    found = read_tables(run.session, [name])
     if not found:
         if open_step is None or open_step.state != "open":
             return "is not there any more"
