@@ -11,7 +11,7 @@ STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-faults test-soak demo mutants server docs clean
+.PHONY: help venv lock check format unit test-server test test-faults test-matrix test-soak demo mutants server docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,14 +39,18 @@ unit: $(STAMP)  ## tests without a server: seconds
 	$(PYTEST) tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) tests/server $(foreach suite,engine cli oracle faults,--ignore=tests/server/$(suite))
-	$(PYTEST) -n 2 --dist loadscope tests/server/engine tests/server/cli tests/server/oracle
+	$(PYTEST) tests/server $(foreach suite,engine cli oracle faults matrix,--ignore=tests/server/$(suite))
+	$(PYTEST) -n 2 --dist loadscope tests/server/matrix tests/server/engine tests/server/cli tests/server/oracle
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
 
 test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
 	$(PYTEST) -n 2 --dist worksteal -o junit_family=xunit1 --junitxml=build/faults.xml tests/server/faults
 	$(BIN)/python -m tests.server.faults.table build/faults.xml
+
+test-matrix: $(STAMP)  ## every feature by every method, and the table of outcomes in docs/matrix.md: 3 minutes
+	MIGRATOR_WRITE_MATRIX=1 $(PYTEST) -o junit_family=xunit1 --junitxml=build/matrix.xml tests/server/matrix
+	$(BIN)/python -m tests.server.matrix.table build/matrix.xml
 
 test-soak: $(STAMP)  ## SEEDS=500 random tables from SEED=1 under a hostile application: 10 s each
 	$(BIN)/python -m tests.oracle --seed $(SEED) --seeds $(SEEDS)
