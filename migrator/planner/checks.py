@@ -254,6 +254,14 @@ def no_usable_key(table: Table, _around: Around) -> Finding | None:
     return _about(table, "no-usable-key", message, remedy, blocks=True)
 
 
+def document_ids(table: Table, _around: Around) -> Finding | None:
+    """InnoDB takes a FTS_DOC_ID only if it is larger than all before (error 182), and a drain brings rows again."""
+    if not any(k.type == "FULLTEXT" for k in table.keys) or all(c.name.upper() != "FTS_DOC_ID" for c in table.columns):
+        return None
+    message = "FULLTEXT with a FTS_DOC_ID of its own, whose rows can only be inserted in the order of that column"
+    return _about(table, "document-ids", message, _by_hand(table), blocks=True)
+
+
 def data_directory(table: Table, _around: Around) -> Finding | None:
     """LIKE does not keep DATA DIRECTORY (manual: CREATE TABLE ... LIKE)."""
     if not table.data_directory:
@@ -356,6 +364,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     generated_timestamp,
     old_timestamp,
     no_usable_key,
+    document_ids,
     data_directory,
     name_taken,
     retained_in_the_way,

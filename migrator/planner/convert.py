@@ -6,10 +6,11 @@ dry run, which converts an empty twin.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from migrator.model import Finding, Table
-from migrator.planner.checks import Around, Check, generated_timestamp, shown, unreadable
+from migrator.planner.checks import Around, Check, generated_timestamp, histograms, shown, unreadable
 from migrator.planner.keys import usable_key
 from migrator.sql.convert import dropped_options
 
@@ -71,7 +72,8 @@ def options_dropped(table: Table, _around: Around) -> Finding | None:
 
 def without_a_key(table: Table, _around: Around) -> Finding | None:
     """CSV tables have no key at all."""
-    if not table.columns or usable_key(table) is not None:
+    as_innodb = tuple(replace(key, type="BTREE") for key in table.keys if key.type == "SE_SPECIFIC")  # ARCHIVE's
+    if not table.columns or usable_key(replace(table, keys=(*table.keys, *as_innodb))) is not None:
         return None
     message = "has no usable key: replicas search the whole table for each row that is changed"
     return _about(table, "converted-without-key", message, "add a PRIMARY KEY afterwards")
@@ -91,6 +93,7 @@ CONVERT_CHECKS: Final[tuple[Check, ...]] = (
     auto_increment_inside,
     generated_timestamp,
     words_of_fulltext,
+    histograms,
     options_dropped,
     without_a_key,
     grows,

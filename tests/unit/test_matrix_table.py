@@ -17,6 +17,7 @@ from tests.server.matrix.ways import FEATURES, WAYS, row_of, table_of
 CODES = r"\((`[a-z-]+`(, `[a-z-]+`)*|no step)\)"
 OUTCOME = re.compile(
     r"(by [a-z-]+: )?encrypted, all equal( but [a-z-]+(, [a-z-]+)* \(told\))?"
+    r"|fails on its twin \(\d{4}\), untouched"
     rf"|refused {CODES}|left alone {CODES}|– \(\d{{4}}\)"
 )
 
