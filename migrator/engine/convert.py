@@ -36,8 +36,6 @@ def convert(work: Work) -> None:
     what they were. Safe to repeat: looks first, also after a lost connection whose ALTER went on; its rows
     are then not compared.
     """
-    if is_encrypted(work):
-        return
     _try_on_a_twin(work)
     alone_on(work, "convert", lambda held: _convert_held(work, held))
     if not is_encrypted(work):

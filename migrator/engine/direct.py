@@ -34,15 +34,11 @@ def alter(work: Work) -> None:
 
 
 def alone_on(work: Work, purpose: str, act: Callable[[Held], None]) -> None:
-    """Do what rewrites the table in an exclusive moment on it, unless it is encrypted by then.
-
-    Under the lock it is looked again: an ALTER whose connection was lost may have gone on until now.
-    """
+    """Do what rewrites the table in an exclusive moment on it, unless it is encrypted already."""
 
     def attempt() -> None:
         with locked(work, purpose, [work.table.name], lock_write(work.table.name)) as held:
-            if not is_encrypted(work):
-                act(held)
+            act(held)
 
     if not is_encrypted(work):
         to_the_end(work, [work.table.name], attempt)

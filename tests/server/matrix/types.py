@@ -34,9 +34,9 @@ _TEXTS: Final = (
     typed("CHAR", "CHAR(9)", "''", "'a'", "' a'", "'äß😀'"),
     typed("VARCHAR", "VARCHAR(90)", "''", "'a '", "' '", "'äß😀\\0\\n'"),
     typed("TINYTEXT", "TINYTEXT", "''", "'a '"),
-    typed("TEXT", "TEXT CHARACTER SET latin1", "''", "REPEAT('ä', 60000)", "'a '"),
-    typed("MEDIUMTEXT, utf16", "MEDIUMTEXT CHARACTER SET utf16", "''", "REPEAT('ä', n * 999)"),
-    typed("LONGTEXT", "LONGTEXT", "''", "REPEAT('😀', n * 999)", "'a '"),
+    typed("TEXT", "TEXT CHARACTER SET latin1", "''", "REPEAT('ä', 9000)", "'a '"),
+    typed("MEDIUMTEXT, utf16", "MEDIUMTEXT CHARACTER SET utf16", "''", "REPEAT('ä', n * 99)"),
+    typed("LONGTEXT", "LONGTEXT", "''", "REPEAT('😀', n * 99)", "'a '"),
     typed("JSON", "JSON", "'{\"a\": 1.0, \"b\": [1, \"1\", null, 1e2, true]}'", "'\"\"'", "'null'", "'1.0'", "'18446744073709551615'"),
     typed("ENUM, with invalid values", "ENUM('x', 'a,b', 'c)', 'it''s')", "'x'", "''", "'it''s'", "'none of them'"),
     typed("SET", "SET('a', 'b', 'c')", "''", "'a,c'", "'b'"),
@@ -45,8 +45,8 @@ _BYTES: Final = (
     typed("BINARY", "BINARY(4)", "''", "UNHEX('FF')", "UNHEX('00000020')"),
     typed("VARBINARY", "VARBINARY(9)", "''", "UNHEX('FF00')", "' '"),
     typed("TINYBLOB", "TINYBLOB", "''", "UNHEX('00FF')"),
-    typed("BLOB", "BLOB", "''", "REPEAT(UNHEX('00FF'), 30000)"),
-    typed("MEDIUMBLOB", "MEDIUMBLOB", "''", "REPEAT(UNHEX('00FF'), n * 999)"),
+    typed("BLOB", "BLOB", "''", "REPEAT(UNHEX('00FF'), 9000)"),
+    typed("MEDIUMBLOB", "MEDIUMBLOB", "''", "REPEAT(UNHEX('00FF'), n * 99)"),
     typed("LONGBLOB", "LONGBLOB", "''", "UNHEX('00')"),
 )
 _TIMES: Final = (
