@@ -153,7 +153,8 @@ def test_a_conversion(desk: Desk) -> None:
     with desk.nothing_left():
         review = desk.migrator("dry-run", plan)
         assert review.code == 0, review
-    review.says("ENGINE = InnoDB", "converted on an empty twin")
+    assert "ENGINE = InnoDB, ENCRYPTION = 'Y'" in review.out
+    assert "converted on an empty twin" in review.out
     ran = desk.migrator("apply", plan, "--events")
     assert ran.code == 0, ran
     assert desk.names() == {"t"}
