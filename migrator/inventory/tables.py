@@ -36,10 +36,10 @@ def read_tables(session: Session, names: Collection[TableName]) -> tuple[Table, 
 
     Takes no lock that anybody waits for; a fixed number of statements (17), whatever the number of tables
     (where one is MyISAM, one more, and one for each MERGE table), one of which gets slower with all the InnoDB
-    tables of the server. Not for use inside a transaction. Needs PROCESS and SELECT. A table that exists but that our account may not read comes without columns
-    and keys, with rows and sizes 0 if it does not even see it: refuse it (`unreadable`). Without TRIGGER a
-    table shows no triggers. Raises `MissingPrivilege` without PROCESS, `Failed` while DDL on some table of
-    the server waits for a metadata lock, for about ten seconds.
+    tables of the server. Not for use inside a transaction. Needs PROCESS and SELECT. A table that exists but
+    that our account may not read comes without columns and keys, with rows and sizes 0 if it does not even see
+    it: refuse it (`unreadable`). Without TRIGGER a table shows no triggers. Raises `MissingPrivilege` without
+    PROCESS, `Failed` while DDL on some table of the server waits for a metadata lock, for about ten seconds.
     """
     wanted = frozenset(names)
     return read_all(session, wanted=wanted.__contains__, journal_schema="").tables
