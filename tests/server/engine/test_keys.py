@@ -47,6 +47,7 @@ KINDS = {
         "ELT(1 + n DIV 500, '0000-00-00 00:00:00', '2024-00-00 00:00:00', '2024-02-31 00:00:00', '2024-03-01 00:00:00'), n",
     ),
     "float": Kind("k FLOAT", "(n - 750) / 7"),
+    "double": Kind("k DOUBLE", "(n - 750) / 7e100"),
     "descending first": Kind(
         "a INT, k INT", "n DIV 40, n % 40", "PRIMARY KEY (a DESC, k)", "a, k", "a DESC, k", "a, k DESC"
     ),
