@@ -11,7 +11,7 @@ STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-faults test-soak demo mutants server docs clean
+.PHONY: help venv lock check format unit test-server test test-faults test-matrix test-soak demo mutants server docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ test: check unit test-server  ## everything that must be green: check, unit, tes
 test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
 	$(PYTEST) -n 2 --dist worksteal -o junit_family=xunit1 --junitxml=build/faults.xml tests/server/faults
 	$(BIN)/python -m tests.server.faults.table build/faults.xml
+
+test-matrix: $(STAMP)  ## every feature by every method, and the table of outcomes in docs/matrix.md: 3 minutes
+	MIGRATOR_WRITE_MATRIX=1 $(PYTEST) -o junit_family=xunit1 --junitxml=build/matrix.xml tests/server/matrix
+	$(BIN)/python -m tests.server.matrix.table build/matrix.xml
 
 test-soak: $(STAMP)  ## SEEDS=500 random tables from SEED=1 under a hostile application: 10 s each
 	$(BIN)/python -m tests.oracle --seed $(SEED) --seeds $(SEEDS)

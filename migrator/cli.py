@@ -21,6 +21,7 @@ from migrator.cli_options import (
     AttestKeyring,
     AttestKeyringBackup,
     ChunkTime,
+    Convert,
     Databases,
     DirectBelow,
     IgnoreDatabases,
@@ -143,6 +144,7 @@ def plan(
     direct_below: DirectBelow = None,
     tablespaces: Tablespaces = None,
     mysql_tablespace: MysqlTablespace = None,
+    convert: Convert = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
@@ -164,7 +166,13 @@ def plan(
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
-    policy = made(Policy, direct_below_bytes=direct_below, tablespaces=tablespaces, mysql_tablespace=mysql_tablespace)
+    policy = made(
+        Policy,
+        direct_below_bytes=direct_below,
+        tablespaces=tablespaces,
+        mysql_tablespace=mysql_tablespace,
+        convert=convert,
+    )
     defaults = made(
         Defaults,
         workers=workers,

@@ -111,6 +111,13 @@ MysqlTablespace = Annotated[
         help="Encrypt the tablespace mysql: the data dictionary and the grants. Default: yes.",
     ),
 ]
+Convert = Annotated[
+    bool | None,
+    typer.Option(
+        "--convert/--no-convert",
+        help="Convert MyISAM, CSV and ARCHIVE tables to InnoDB: nobody uses them meanwhile. Default: no.",
+    ),
+]
 DirectBelow = Annotated[
     Any,
     typer.Option(

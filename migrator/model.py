@@ -39,6 +39,7 @@ class Method(StrEnum):
     SHADOW_COPY = "shadow-copy"
     DIRECT_ALTER = "direct-alter"
     TABLESPACE = "tablespace"
+    CONVERT = "convert"
     SKIP = "skip"
     REFUSE = "refuse"
 
@@ -191,6 +192,8 @@ class Table:
     data_directory: bool = False
     histograms: tuple[str, ...] = ()
     """Columns that have a histogram."""
+    merged_by: tuple[TableName, ...] = ()
+    """MERGE tables that read this one."""
 
     @property
     def encrypted(self) -> bool:

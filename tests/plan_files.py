@@ -206,7 +206,7 @@ REVIEW: Final = (
 def example_plan() -> Plan:
     """A plan as `migrator plan` writes it: every method, nothing attested yet."""
     measured = Calibration(20e6, 45e6, "run of 2026-04-20 on this server: 14 tables, 6.2 GiB")
-    policy = Policy(direct_below_bytes=8 * MIB)
+    policy = Policy(direct_below_bytes=8 * MIB, convert=True)
     return make_plan(INVENTORY, policy, DEFINITIONS, measured, scope=Scope(ignore_databases=("test*",)))
 
 

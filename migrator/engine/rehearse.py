@@ -16,12 +16,14 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session, SqlError
 from migrator.engine.allowed import findings_of
 from migrator.engine.clean import give_up
+from migrator.engine.convert import convert
 from migrator.engine.direct import alter
 from migrator.engine.journal import Journal
 from migrator.engine.lease import new_run_id, purpose_of
 from migrator.engine.migrate import STORY
 from migrator.engine.objects import make_table, table_proof
 from migrator.engine.sessions import Sessions
+from migrator.engine.steps import IN_ONE_STATEMENT
 from migrator.engine.work import Work, limits_of, side_by_side, tell_event, work_on
 from migrator.errors import MigratorError, Stopped
 from migrator.events import Listener, StepEnded, StepStarted
@@ -212,12 +214,12 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
         source_ids=table_proof(here.session, twin),
         definition=show_create(here.session, twin),
     )
-    if step.method is Method.DIRECT_ALTER:
+    if step.method in IN_ONE_STATEMENT:
         # Rebuilt, it is told by another proof: till that is noted, being in the journal's schema is all the proof.
         here.journal.intend(here.session, work.step_id, "twin", twin)
-        alter(work)
+        (convert if step.method is Method.CONVERT else alter)(work)
         here.journal.made(here.session, "twin", twin, table_proof(here.session, twin) or "")
-        return Rehearsal("ok", "altered on an empty twin")
+        return Rehearsal("ok", f"{'converted' if step.method is Method.CONVERT else 'altered'} on an empty twin")
     for name, phase in STORY:
         if name == "swap":
             break

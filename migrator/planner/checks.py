@@ -28,6 +28,9 @@ NO_DATA_ENGINES: Final = {
 }
 """Engines whose tables have no rows in files of their own."""
 
+CONVERTIBLE: Final = frozenset({"MyISAM", "CSV", "ARCHIVE"})
+"""Engines that `convert` makes InnoDB tables of."""
+
 CLUSTER_ENGINES: Final = frozenset({"NDB", "NDBCLUSTER", "ndbcluster"})
 
 
@@ -126,10 +129,10 @@ def not_innodb(table: Table, _around: Around) -> Finding | None:
         return _about(
             table, "engine-unknown", message, f"see what SHOW CREATE TABLE {shown(table.name)} says", blocks=True
         )
-    remedy = (
-        f"in a maintenance window: ALTER TABLE {shown(table.name)} ENGINE=InnoDB ENCRYPTION='Y' (writes wait while it"
-        " copies); or leave it out with ignore_tables"
-    )
+    by_hand = f"in a maintenance window: ALTER TABLE {shown(table.name)} ENGINE=InnoDB ENCRYPTION='Y'"
+    if table.engine in CONVERTIBLE:
+        by_hand = f"plan again with --convert; or {by_hand} (writes wait while it copies)"
+    remedy = f"{by_hand}; or leave it out with ignore_tables"
     return _about(table, "not-innodb", f"engine {table.engine} cannot encrypt", remedy, blocks=True)
 
 
@@ -252,6 +255,14 @@ def no_usable_key(table: Table, _around: Around) -> Finding | None:
     return _about(table, "no-usable-key", message, remedy, blocks=True)
 
 
+def document_ids(table: Table, _around: Around) -> Finding | None:
+    """InnoDB takes a FTS_DOC_ID only if it is larger than all before (error 182), and a drain brings rows again."""
+    if not any(k.type == "FULLTEXT" for k in table.keys) or all(c.name.upper() != "FTS_DOC_ID" for c in table.columns):
+        return None
+    message = "FULLTEXT with a FTS_DOC_ID of its own, whose rows can only be inserted in the order of that column"
+    return _about(table, "document-ids", message, _by_hand(table), blocks=True)
+
+
 def data_directory(table: Table, _around: Around) -> Finding | None:
     """LIKE does not keep DATA DIRECTORY (manual: CREATE TABLE ... LIKE)."""
     if not table.data_directory:
@@ -354,6 +365,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     generated_timestamp,
     old_timestamp,
     no_usable_key,
+    document_ids,
     data_directory,
     name_taken,
     retained_in_the_way,

@@ -88,11 +88,30 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "No key names each row exactly: see [which keys](#which-keys-can-be-used).",
             "add a PRIMARY KEY (an invisible AUTO_INCREMENT column does), or by hand",
         ),
+        _stops(
+            "document-ids",
+            "A FULLTEXT index with a column `FTS_DOC_ID` of one's own. InnoDB takes a row only if its number is larger "
+            "than all before, and a copy brings changed rows again.",
+            "by hand",
+        ),
         _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
         _stops(
             "not-innodb",
             "MyISAM, CSV, ARCHIVE, NDB and others cannot be encrypted as they are.",
-            "`ALTER TABLE t ENGINE=InnoDB ENCRYPTION='Y'` in a window, or `ignore_tables`; NDB: EncryptedFileSystem",
+            "plan again with `--convert` (MyISAM, CSV, ARCHIVE: [what changes](#converting)); `ALTER TABLE t "
+            "ENGINE=InnoDB ENCRYPTION='Y'` in a window; `ignore_tables`; NDB: EncryptedFileSystem",
+        ),
+        _stops(
+            "merged",
+            "With `--convert`: MERGE tables read it, and can be opened no more when one of their tables is not MyISAM "
+            "(1168).",
+            "replace the MERGE table, then plan again",
+        ),
+        _stops(
+            "auto-increment-inside",
+            "With `--convert`: no index begins with its AUTO_INCREMENT column (MyISAM counts for each value of the "
+            "columns before; InnoDB refuses it, 1075).",
+            "an index on that column, if the application can do without such numbers",
         ),
         _stops(
             "engine-unknown",
@@ -163,6 +182,28 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _goes_on(
             "autoinc-lock", "With `innodb_autoinc_lock_mode` below 2, workers take turns.", "`workers: 1` is as fast"
+        ),
+    ),
+    "with --convert": (
+        _goes_on(
+            "fulltext-words",
+            "Full-text searches find other rows in another order: other shortest words (`ft_min_word_len`, "
+            "`innodb_ft_min_token_size`), other stopwords, other weights.",
+            "try the application's searches on a copy",
+        ),
+        _goes_on(
+            "options-dropped",
+            "`ROW_FORMAT=FIXED` and `COMPRESSED`, `KEY_BLOCK_SIZE`: InnoDB refuses them or takes them for something "
+            "else. They are left out of the new definition.",
+            "a row format by hand afterwards",
+        ),
+        _goes_on(
+            "converted-without-key",
+            "It has no usable key (a CSV table never has one), so replicas scan it for each row that is changed.",
+            "add a PRIMARY KEY afterwards",
+        ),
+        _goes_on(
+            "grows", "ARCHIVE keeps rows compressed. The InnoDB table is several times as large.", "have disk free"
         ),
     ),
     "servers refused": (

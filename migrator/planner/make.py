@@ -34,7 +34,7 @@ from migrator.planner.privileges import JOURNAL_SCHEMA
 from migrator.planner.units import about
 from migrator.sql.story import statements, tablespace
 
-_ACTS = (Method.SHADOW_COPY, Method.DIRECT_ALTER, Method.TABLESPACE)
+_ACTS = frozenset(Method) - {Method.SKIP, Method.REFUSE}
 
 
 def make_plan(
@@ -256,7 +256,7 @@ def _estimate(
         logged = table.data_bytes if binlog else 0
         peak = size + logged + defaults.log_max_bytes
         return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=peak, binlog_bytes=logged), size, calibration)
-    if method is Method.DIRECT_ALTER:
+    if method in {Method.DIRECT_ALTER, Method.CONVERT}:
         return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=size), size, calibration)
     return Estimate()
 

@@ -114,8 +114,9 @@ class Policy(_Part):
     """Encrypt general tablespaces in place, all their tables with them."""
     mysql_tablespace: bool = True
     """Encrypt the `mysql` tablespace (the data dictionary and the grants) in place."""
-    convert: Literal[False] = False
-    """Tables of other engines than InnoDB are refused; this version converts none."""
+    convert: bool = False
+    """Convert MyISAM, CSV and ARCHIVE tables to encrypted InnoDB ones: nobody reads or writes a table while it is
+    rewritten. false: they are refused."""
 
 
 def _day_or_time(value: object) -> object:
@@ -294,7 +295,7 @@ class Step(_Part):
             raise ValueError("a step of kind tablespace needs tablespace_name and neither schema_name nor table_name")
         if self.kind == "table" and self.method is Method.TABLESPACE and not self.tablespace_name:
             raise ValueError("a table with the method tablespace needs tablespace_name: the step that encrypts it")
-        if self.kind == "tablespace" and self.method in {Method.SHADOW_COPY, Method.DIRECT_ALTER}:
+        if self.kind == "tablespace" and self.method in {Method.SHADOW_COPY, Method.DIRECT_ALTER, Method.CONVERT}:
             raise ValueError(f"a tablespace cannot be done by {self.method}")
         if self.fingerprint and self.fingerprint != fingerprint_of(self.definition):
             raise ValueError("definition and fingerprint do not belong together: one of them was edited")
@@ -313,7 +314,7 @@ class Step(_Part):
     @property
     def changes_something(self) -> bool:
         """True if this step itself runs statements; a table in a tablespace step does not."""
-        acts = self.method in {Method.SHADOW_COPY, Method.DIRECT_ALTER, Method.TABLESPACE}
+        acts = self.method not in {Method.SKIP, Method.REFUSE}
         return acts and not (self.kind == "table" and self.method is Method.TABLESPACE)
 
 

@@ -6,9 +6,10 @@ Made by the very functions that the engine calls; the ranges of the copy stand f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migrator.model import Key, Method, Table, TableName
+from migrator.sql.convert import convert_table, digest
 from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forget, drain_insert, lock_for_switch
 from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
@@ -148,6 +149,22 @@ def direct(table: Table) -> tuple[Said, ...]:
     )
 
 
+def conversion(table: Table) -> tuple[Said, ...]:
+    """What `apply` runs to convert a table of another engine."""
+    held, twin = _MOMENT.format(table=table.name), TableName("migrator", "step_<n>_shadow")
+    counted = _said("convert", digest(table), held, "one scan of the table")
+    return (
+        _said("twin", create_shadow(table.name, twin), f"shared metadata lock on {table.name}", "milliseconds"),
+        _said("twin", convert_table(replace(table, name=twin)), "an empty table that nobody else uses"),
+        _said("twin", drop_table(twin)),
+        _said("convert", lock_write(table.name), held, _SHORT),
+        counted,
+        _said("convert", convert_table(table), held, "the whole rewrite of the table"),
+        counted,
+        _said("convert", "UNLOCK TABLES"),
+    )
+
+
 def tablespace(name: str, tables: int) -> tuple[Said, ...]:
     """What `apply` runs to encrypt a tablespace in place."""
     locks = f"exclusive metadata locks on its {tables} tables at the beginning; rows are read and written afterwards"
@@ -163,4 +180,6 @@ def statements(
         return shadow_copy(table, key, create_table, rollback_hours=rollback_hours)
     if method is Method.DIRECT_ALTER:
         return direct(table)
+    if method is Method.CONVERT:
+        return conversion(table)
     return ()

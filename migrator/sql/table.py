@@ -207,8 +207,8 @@ def auto_increment(create: str) -> int | None:
     return next((int(m[1]) for m in found), None)
 
 
-def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
-    """Substitute only where the match starts outside quotes."""
+def outside_quotes(text: str, pattern: str, replacement: str) -> str:
+    """The text with each match replaced that starts outside quotes."""
     free = {position for position, _ in _spans(text)}
     return re.sub(pattern, lambda m: replacement if m.start() in free else m[0], text)
 
@@ -217,9 +217,9 @@ def comparable(create: str, table: str, others: Sequence[str] = ()) -> tuple[tup
     """A definition without what may differ: the table's name, AUTO_INCREMENT, ENCRYPTION, TABLESPACE."""
     definition = parse_definition(create)
     options = definition.options
-    options = _outside_quotes(options, r" ?AUTO_INCREMENT=\d+", "")
-    options = _outside_quotes(options, r" ?(?:/\*!80016 )?ENCRYPTION='[YyNn]'(?: \*/)?", "")
-    options = _outside_quotes(options, r"/\*!50100 TABLESPACE `?[^*]*?`? \*/ ?", "")
+    options = outside_quotes(options, r" ?AUTO_INCREMENT=\d+", "")
+    options = outside_quotes(options, r" ?(?:/\*!80016 )?ENCRYPTION='[YyNn]'(?: \*/)?", "")
+    options = outside_quotes(options, r"/\*!50100 TABLESPACE `?[^*]*?`? \*/ ?", "")
     items = []
     for item in definition.items:
         for name in (table, *others):

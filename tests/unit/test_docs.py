@@ -22,7 +22,7 @@ from migrator.planner.make import make_plan
 from migrator.planner.plan import Defaults, Policy
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
-from migrator.sql.story import Said, direct, shadow_copy, tablespace
+from migrator.sql.story import Said, conversion, direct, shadow_copy, tablespace
 from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
@@ -337,7 +337,7 @@ def story() -> tuple[Said, ...]:
     table = a_table(TABLE, columns=columns, keys=(a_key("id"), index))
     create = "CREATE TABLE `t` (\n  `id` bigint NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`id`),\n  KEY `a` (`a`)\n)"
     copies = (*shadow_copy(table, a_key("id"), create), *shadow_copy(table, a_key("id"), create, rollback_hours=24))
-    return (*copies, *direct(table), *tablespace("ts", 2))
+    return (*copies, *direct(table), *conversion(table), *tablespace("ts", 2))
 
 
 def kind_of(said: Said) -> str:
@@ -349,7 +349,7 @@ def kind_of(said: Said) -> str:
 def test_every_statement_is_in_the_table_of_locks() -> None:
     """Whatever plan and review show, the page has a row for it: in its phase, with what it locks."""
     table = [row for row in rows(section("how-it-works.md", "Every lock")) if row[0] != "phase"]
-    assert len({said.phase for said in story()}) == 11
+    assert len({said.phase for said in story()}) == 13
     for said in story():
         cells = [row[1] for row in table if row[0] == said.phase]
         assert any(re.search(rf"\b{kind_of(said)}\b", cell) for cell in cells), f"{said.phase}: {said.text[:60]}"
@@ -367,7 +367,7 @@ def test_every_method_and_phase_is_told() -> None:
     methods = {codes_in(row[0])[0] for row in rows(section("how-it-works.md", "The methods")) if codes_in(row[0])}
     assert methods == set(Method)
     headings = re.findall(r"^### \d\. (\w+)$", text_of("how-it-works.md"), flags=re.MULTILINE)
-    beside = {"alter", "cleanup", "end of rollback"}
+    beside = {"alter", "cleanup", "end of rollback", "twin", "convert"}
     phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in beside))
     assert [heading.lower() for heading in headings] == phases
 
