@@ -12,17 +12,18 @@ from migrator.engine.clean import give_up, take_down
 from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of
 from migrator.engine.objects import drop_if_ours, table_proof
+from migrator.engine.relay import bring_back
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
 from migrator.engine.work import Work, limits_of, tell_event, work_on
 from migrator.errors import UsageError
 from migrator.events import Listener
 from migrator.inventory import read_tables
-from migrator.model import Table, TableName
+from migrator.model import Method, Table, TableName
 from migrator.planner.plan import Defaults, matches
 from migrator.report.values import Cleaned
 
-_Kind = Literal["trigger", "shadow", "log", "retained"]
+_Kind = Literal["trigger", "shadow", "log", "retained", "tablespace"]
 _KINDS: Final[dict[str, _Kind]] = {
     "trigger": "trigger",
     "shadow": "shadow",
@@ -30,6 +31,7 @@ _KINDS: Final[dict[str, _Kind]] = {
     "staging": "shadow",
     "log": "log",
     "retained": "retained",
+    "tablespace": "tablespace",
 }
 
 
@@ -114,7 +116,7 @@ def _known(options: CleanupOptions, steps: list[StepRow]) -> None:
 
 def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow) -> Cleaned:
     kind = _KINDS[one.kind]
-    tables = read_tables(session, [one.name]) if one.kind != "trigger" else ()
+    tables = read_tables(session, [one.name]) if one.kind not in {"trigger", "tablespace"} else ()
     size = tables[0].size_bytes if tables else 0
     if step.state == "open" and not options.abandons(step.table):
         return Cleaned(
@@ -154,6 +156,8 @@ def _do(here: _Here, one: Cleaned) -> Cleaned:
         here.journal.close_step(here.session, step.id, "done")
     elif step.state == "open" and step.shadow_ids and step.shadow_ids == table_proof(here.session, step.table):
         finish(work)  # the swap was done: what is left is not to be abandoned but to be finished
+    elif step.state == "open" and step.method == Method.TABLESPACE_RELAY and step.kind == "table":
+        here.journal.close_step(here.session, step.id, bring_back(work), "abandoned by a person")
     elif step.state == "open":
         give_up(work, "abandoned", "abandoned by a person")
     else:

@@ -7,13 +7,15 @@ sees the findings; `SKIPS` are reasons why there is nothing to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.model import Finding, Inventory, Server, Table, TableName, Tablespace, TablespaceKind
 from migrator.planner.keys import key_obstacle, usable_key
 from migrator.planner.privileges import grant
+from migrator.planner.units import about
 from migrator.sql.names import MAX_NAME, log_of, qualified, retained_of, shadow_of, trigger_name
 
 NO_DATA_ENGINES: Final = {
@@ -164,7 +166,7 @@ def secondary_engine(table: Table, _around: Around) -> Finding | None:
     return _about(table, "secondary-engine", "it has a secondary engine, which forbids ALTER", remedy, blocks=True)
 
 
-# -- what a copy by triggers does not serve -------------------------------------------------------
+# -- what a copy by triggers does not serve, and a relay does ---------------------------------------
 
 
 def foreign_keys(table: Table, _around: Around) -> Finding | None:
@@ -309,6 +311,77 @@ def autoinc_lock(table: Table, around: Around) -> Finding | None:
     return _about(table, "autoinc-lock", message, "workers: 1 is as fast here; 2 is the server's default since 8.0")
 
 
+RELAY_SERVES: Final = frozenset(
+    {
+        "foreign-key",
+        "referenced",
+        "own-trigger",
+        "named-check",
+        "check-numbers",
+        "check-name-length",
+        "no-usable-key",
+    }
+)
+"""Codes of what keeps a table from being copied by triggers, and goes with it through a tablespace."""
+
+RELAY_NEEDS_NO_NAME: Final = frozenset({"name-taken", "retained-in-the-way"})
+"""Codes that stand in the way of a copy only, since it makes tables and triggers beside the source."""
+
+
+def relay_impossible(table: Table, _around: Around) -> Finding | None:
+    """What the server does not move online between tablespaces, or what does not come out as it was.
+
+    Seen on MySQL 9.7.4: FULLTEXT 1846 (COPY only), SPATIAL 1846 (LOCK=SHARED only), partitions, COMPRESSED and page
+    compression 1478. DATA DIRECTORY is lost, and ignored when it is said again (1618).
+    """
+    kinds = {key.type for key in table.keys}
+    reasons = [
+        "FULLTEXT indexes" if "FULLTEXT" in kinds else "",
+        "SPATIAL indexes" if "SPATIAL" in kinds else "",
+        "partitions" if table.partition_method else "",
+        "ROW_FORMAT=COMPRESSED" if table.row_format.upper() == "COMPRESSED" else "",
+        "page compression" if re.search(r"(?<!\w)COMPRESSION=", table.create_options, re.IGNORECASE) else "",
+        "DATA DIRECTORY" if table.data_directory else "",
+    ]
+    if not any(reasons):
+        return None
+    message = (
+        f"the server does not move a table online through a tablespace that has {', '.join(filter(None, reasons))}"
+    )
+    return _about(table, "relay-impossible", message, _by_hand(table), blocks=True)
+
+
+def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
+    """What a reviewer has to know about a table that is relayed."""
+    found = [
+        _about(
+            table,
+            "relay-moments",
+            "the server moves it, online, twice; that cannot be paused or throttled. A transaction that is older than"
+            " the end of a move and comes to the table afterwards gets error 1412; one that has read the table and"
+            " wants to write at that very moment 1213. A long transaction on the table at the end of a move throws"
+            " its work away; at the end of the encryption everybody waits for it",
+            "a quiet time; no long transactions on it meanwhile",
+        )
+    ]
+    if around.server.variable_is_on("log_bin"):
+        message = "each of its three legs is one DDL on every replica, which lags by about the time of the leg"
+        found.append(_about(table, "relay-lag", message, "a time at which replicas may lag"))
+    limit = int(around.server.variables.get("innodb_online_alter_log_max_size") or 0)
+    bound = about(limit) if limit else "innodb_online_alter_log_max_size"
+    message = f"writes to it during a move are held in a log of at most {bound}; beyond that the move is lost (1799)"
+    remedy = "SET PERSIST innodb_online_alter_log_max_size, if more than that is written while its size is copied"
+    return (*found, _about(table, "relay-log", message, remedy))
+
+
+def at_home(table: Table, around: Around) -> Table:
+    """The table as it lay before a relay that is under way put it into a tablespace of ours; any other as it is."""
+    if not any(TableName("", s.tablespace) in around.owned for s in table.segments):
+        return table
+    home = replace(table.segments[0], tablespace=str(table.name), kind=TablespaceKind.FILE_PER_TABLE, encrypted=False)
+    return replace(table, segments=(home,))
+
+
 TABLESPACE_CHECKS: Final[tuple[Check, ...]] = (not_innodb, tablespace_unknown, tablespace_not_normal, secondary_engine)
 """What matters for a table that is encrypted with its tablespace: it is neither copied nor renamed."""
 
@@ -345,7 +418,4 @@ def _about(table: Table, code: str, message: str, remedy: str = "", *, blocks: b
 
 
 def _by_hand(table: Table) -> str:
-    return (
-        f"a later method will serve it; until then in a maintenance window: ALTER TABLE {shown(table.name)}"
-        " ENCRYPTION='Y' (writes wait while it copies)"
-    )
+    return f"in a maintenance window: ALTER TABLE {shown(table.name)} ENCRYPTION='Y' (writes wait while it copies)"

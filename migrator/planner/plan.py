@@ -251,6 +251,10 @@ def fingerprint_of(definition: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+OF_TABLES: Final = frozenset({Method.SHADOW_COPY, Method.TABLESPACE_RELAY, Method.DIRECT_ALTER})
+"""Methods that change one table, and no tablespace."""
+
+
 class Step(_Part):
     """One table or tablespace: what is done with it, why, and what that rests on."""
 
@@ -291,7 +295,7 @@ class Step(_Part):
             raise ValueError("a step of kind tablespace needs tablespace_name and neither schema_name nor table_name")
         if self.kind == "table" and self.method is Method.TABLESPACE and not self.tablespace_name:
             raise ValueError("a table with the method tablespace needs tablespace_name: the step that encrypts it")
-        if self.kind == "tablespace" and self.method in {Method.SHADOW_COPY, Method.DIRECT_ALTER}:
+        if self.kind == "tablespace" and self.method in OF_TABLES:
             raise ValueError(f"a tablespace cannot be done by {self.method}")
         if self.fingerprint and self.fingerprint != fingerprint_of(self.definition):
             raise ValueError("definition and fingerprint do not belong together: one of them was edited")
@@ -310,7 +314,7 @@ class Step(_Part):
     @property
     def changes_something(self) -> bool:
         """True if this step itself runs statements; a table in a tablespace step does not."""
-        acts = self.method in {Method.SHADOW_COPY, Method.DIRECT_ALTER, Method.TABLESPACE}
+        acts = self.method in OF_TABLES or self.method is Method.TABLESPACE
         return acts and not (self.kind == "table" and self.method is Method.TABLESPACE)
 
 

@@ -13,7 +13,7 @@ import typer
 
 from migrator.cli import app
 from migrator.cli_options import CONNECTION
-from migrator.engine import drain, lease, moment, swap
+from migrator.engine import drain, lease, moment, older
 from migrator.engine.work import limits_of
 from migrator.model import Column, Key, KeyPart, Method, TableName
 from migrator.planner.file import plan_text
@@ -389,7 +389,7 @@ def test_the_figures_are_those_of_the_code() -> None:
         f"was found in {moment.BLIND_AFTER_SECONDS:.0f} s",
         f"no more than {drain.NEARLY_NOTHING} entries",
         f"good for {lease.LEASE_SECONDS:.0f} s",
-        f"looks every {swap.LOOK_EVERY_SECONDS:g} s",
+        f"looks every {older.LOOK_EVERY_SECONDS:g} s",
         f"`swap_wait_seconds` ({limits.swap_wait_seconds:.0f})",
         f"`moment_wait_seconds` ({limits.moment_wait_seconds:.0f})",
         f"`retain_days` ({limits.retain_days:.0f})",
