@@ -128,7 +128,7 @@ class _Followed:
         self._error: BaseException | None = None
         self._at_work = False
         self._waits_since: float | None = None
-        self._told = work.clock.monotonic()
+        self._told = -NEVER
 
     def run(self, statement: Sql) -> None:
         """Run it; raises what the server says, `_NoEnd`, or what stops the run."""
@@ -177,7 +177,8 @@ class _Followed:
             if "Waiting for" not in str(state or ""):
                 self._waits_since = None
                 self._at_work = self._at_work or "alter" in str(state or "")
-                self._tell(str(state or ""), now)
+                if self._at_work:
+                    self._tell(str(state or ""), now)
                 return ""
             if self._waits_since is None:
                 self._waits_since = now

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from itertools import cycle
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from migrator.engine.cleanup import CleanupOptions, cleanup
-from migrator.events import LegProgress
+from migrator.engine.status import read_status
+from migrator.events import LegProgress, Waiting
 from migrator.model import Method
-from tests.server.engine.kit import WEIRD, At, Crash, Lab, crash, ddl, each, name
+from tests.server.engine.kit import WEIRD, At, Crash, Lab, Row, crash, ddl, each, name
 from tests.server.engine.test_crash import Everywhere
 
-SOME = f"(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 900) SELECT n FROM c) AS many"
+SOME = "(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 900) SELECT n FROM c) AS many"
 
 
 def family(lab: Lab, child: str = "child") -> None:
@@ -101,7 +103,7 @@ def test_a_crash_and_a_stop_at_every_event(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("leg", "encrypted"), [("CREATE TABLESPACE", False), (" TABLESPACE = `migrator", False), ("ALTER TABLESPACE", True)]
 )
-def test_a_relay_that_is_abandoned(lab: Lab, leg: str, encrypted: bool) -> None:  # noqa: FBT001
+def test_a_relay_that_is_abandoned(lab: Lab, leg: str, encrypted: bool) -> None:
     """The table lies in a file of its own again, as it was or encrypted by then, and the tablespace is gone."""
     family(lab)
     before = lab.show_create("child")
@@ -130,16 +132,113 @@ def test_a_new_plan_goes_on_with_a_relay(lab: Lab) -> None:
 
 
 def test_the_end_of_a_move_waits_for_nobody_for_long(lab: Lab) -> None:
-    """A transaction that stays open on the table when the server is ready: the work is thrown away, others go on."""
+    """A transaction that is open on the table when the server is ready: the move is thrown away, others go on, and when
+    it has ended the table is moved anew."""
+    big(lab)
+    with closing(lab.connect()) as holder, holder.cursor() as cursor:
+
+        def others_go_on() -> None:
+            began = monotonic()
+            lab.run("INSERT INTO t VALUES (1, 'x')")
+            assert monotonic() - began < 1.0
+            holder.rollback()
+
+        at = [
+            At(each(LegProgress), lambda: cursor.execute("SELECT * FROM t LIMIT 1")),
+            At(lambda event: isinstance(event, Waiting) and "begins anew" in event.reason, others_go_on),
+        ]
+        ran = lab.apply("t", at=at)
+    ran.assert_outcome("done")
+    assert at[1].seen == 1
+    assert lab.encrypted("t")
+
+
+def test_a_stop_ends_a_move_at_once(lab: Lab) -> None:
+    """Ctrl-C within a move: the server takes the move back, the run ends as stopped, the next one begins it anew."""
+    big(lab)
+    stop, plan = threading.Event(), lab.plan("t")
+    began: list[float] = []
+
+    def end() -> None:
+        began.append(monotonic())
+        stop.set()
+
+    ran = lab.apply(plan=plan, at=[At(each(LegProgress), end)], stop=stop)
+    assert monotonic() - began[0] < 2.0
+    ran.assert_outcome("stopped")
+    assert not lab.encrypted("t")
+    lab.apply(plan=plan).assert_outcome("done")
+    assert lab.encrypted("t")
+
+
+def test_too_many_writes_during_a_move(lab: Lab) -> None:
+    """More writes than the server's log of a move holds: the move fails, the table is as it was, and the remedy is named."""
     big(lab)
     plan = lab.plan("t")
-    with closing(lab.connect()) as holder, holder.cursor() as cursor:
-        ran = lab.apply(plan=plan, at=[At(each(LegProgress), lambda: cursor.execute("SELECT * FROM t LIMIT 1"))])
-        assert ran.step.outcome == "failed", ran.step
-        assert "did not get the table" in ran.step.message
-        began = monotonic()
-        lab.run("INSERT INTO t VALUES (1, 'x')")
-        assert monotonic() - began < 1.0
+    before = lab.value("SELECT @@GLOBAL.innodb_online_alter_log_max_size")
+    lab.run("SET GLOBAL innodb_online_alter_log_max_size = 65536")
+    try:
+        ran = lab.apply(
+            plan=plan,
+            at=[At(each(LegProgress), lambda: lab.run("INSERT INTO t SELECT n, REPEAT('z', 1900) FROM t LIMIT 8000"))],
+        )
+    finally:
+        lab.run(f"SET GLOBAL innodb_online_alter_log_max_size = {before}")
+    ran.assert_outcome("failed")
+    assert "innodb_online_alter_log_max_size" in ran.step.message
+    assert "SET PERSIST innodb_online_alter_log_max_size" in ran.step.remedy
     assert not lab.encrypted("t")
-    assert lab.apply(plan=plan).outcome.exit_code == 0
+    lab.apply(plan=plan).assert_outcome("done")
+
+
+def test_a_transaction_that_is_older_is_waited_for(lab: Lab) -> None:
+    """A transaction that was open before the move reads the table as it was; after its end the move begins."""
+    family(lab)
+    with closing(lab.connect()) as reader, reader.cursor() as cursor:
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        seen: list[Row] = []
+
+        def read_and_end() -> None:
+            cursor.execute("SELECT COUNT(*) FROM child")
+            seen.extend(cursor.fetchall())
+            reader.rollback()
+
+        at = [At(lambda event: isinstance(event, Waiting) and "older" in event.reason, read_and_end)]
+        ran = lab.apply("child", at=at)
+    ran.assert_outcome("done")
+    assert seen == [(900,)]
+
+
+def test_progress_is_told_and_noted(lab: Lab) -> None:
+    """The stage of a move is told as events and in `status`; with the consumer enabled, so is how much is done."""
+    big(lab)
+    statuses: list[str] = []
+
+    def look() -> None:
+        with closing(lab.session()) as session:
+            run = read_status(session).run
+            assert run is not None
+            statuses.extend(step.doing for step in run.steps)
+
+    lab.run("UPDATE performance_schema.setup_consumers SET ENABLED = 'YES' WHERE NAME = 'events_stages_current'")
+    try:
+        ran = lab.apply("t", at=[At(each(LegProgress), look, nth=2)])
+    finally:
+        lab.run("UPDATE performance_schema.setup_consumers SET ENABLED = 'NO' WHERE NAME = 'events_stages_current'")
+    ran.assert_outcome("done")
+    told = ran.of(LegProgress)
+    assert any(event.leg == "move in" and event.stage for event in told)
+    assert any(event.work_done is not None and event.work_expected for event in told)
+    assert statuses
+    assert all("move" in one for one in statuses), statuses
+
+
+def test_a_process_that_is_killed_in_a_move(lab: Lab, tmp_path: Path) -> None:
+    """After SIGKILL within a move the next run ends what is left of it on the server and begins the leg anew."""
+    big(lab)
+    plan = lab.plan("t")
+    with lab.process(plan, tmp_path, at="LegProgress", nth=1, lease=3.0) as run:
+        assert run.wait(60) == -9, run.communicate()
+    lab.apply_when_free(plan=plan).assert_outcome("done")
     assert lab.encrypted("t")
+    assert lab.spaces() == []
