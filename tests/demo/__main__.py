@@ -129,6 +129,7 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
             *verdict.encrypted_and_unchanged(before, after),
             verdict.refused_as_expected(migration.refused, before, after),
             verdict.large_ones_were_copied(migration.steps.values()),
+            verdict.relayed_as_expected(migration.steps.values()),
             *([verdict.unreadable_on_disk(readable, canaries(server))] if readable else []),
         ]
         seen = Seen(

@@ -103,14 +103,18 @@ def files_of(rows: list[tuple[int, str, str, str, int]]) -> dict[str, list[bool]
     return files
 
 
-def comparable(definition: str) -> str:
-    """A table's definition without ENCRYPTION='Y' and AUTO_INCREMENT=: all else must stay as it was.
+_MAY_CHANGE = r" /\*!50100 TABLESPACE `innodb_file_per_table` \*/| AUTO_INCREMENT=\d+| /\*!80016 ENCRYPTION='Y' \*/| ENCRYPTION='Y'"
 
-    Both are looked for among the table's options only, in front of its comment: a comment may say anything.
+
+def comparable(definition: str) -> str:
+    """A table's definition without ENCRYPTION='Y', AUTO_INCREMENT= and TABLESPACE `innodb_file_per_table`.
+
+    All else must stay as it was. A relay leaves the last, which says what is true of every table in a file of its own.
+    They are looked for among the table's options only, in front of its comment: a comment may say anything.
     """
     return re.sub(
         r"(?m)^\) .*?(?= COMMENT='|$)",
-        lambda options: re.sub(r" AUTO_INCREMENT=\d+| /\*!80016 ENCRYPTION='Y' \*/| ENCRYPTION='Y'", "", options[0]),
+        lambda options: re.sub(_MAY_CHANGE, "", options[0]),
         definition,
         count=1,
     )

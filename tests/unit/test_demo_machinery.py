@@ -254,6 +254,8 @@ def test_only_encryption_and_auto_increment_may_differ() -> None:
         assert (
             comparable(plain.replace(OPTIONS.format("", ""), OPTIONS.format(" AUTO_INCREMENT=7", encryption))) == plain
         )
+    assert comparable(plain.replace("\n) ", "\n) /*!50100 TABLESPACE `innodb_file_per_table` */ ")) == plain
+    assert comparable(plain.replace("\n) ", "\n) /*!50100 TABLESPACE `other` */ ")) != plain
     assert comparable(plain.replace("ROW_FORMAT=COMPACT ", "")) != plain
     assert comparable(plain.replace("''Y'''", "''N'''")) != plain
 
@@ -401,6 +403,15 @@ def test_a_large_table_that_was_altered_directly_fails_the_demonstration() -> No
     assert verdict.large_ones_were_copied(steps).passed
     assert not verdict.large_ones_were_copied([*steps[1:], replace(steps[0], method="direct-alter")]).passed
     assert not verdict.large_ones_were_copied(steps[1:]).passed
+
+
+def test_a_table_that_was_relayed_or_not_fails_the_demonstration() -> None:
+    """The list is asserted exactly, and each of them must be done."""
+    steps = [Step(table, "tablespace-relay", "done", 0, 1.0) for table in company.EXPECTED_RELAYED]
+    assert verdict.relayed_as_expected(steps).passed
+    assert not verdict.relayed_as_expected(steps[1:]).passed
+    assert not verdict.relayed_as_expected([*steps, replace(steps[0], subject="shop.events")]).passed
+    assert not verdict.relayed_as_expected([*steps[1:], replace(steps[0], outcome="failed")]).passed
 
 
 def test_a_value_that_can_still_be_read_fails_the_demonstration() -> None:

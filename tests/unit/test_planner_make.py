@@ -197,7 +197,7 @@ def test_policy_leaves_tablespaces_and_their_tables() -> None:
 
 
 def test_the_price_of_a_relay() -> None:
-    """Three times the table is written, nothing into the binlog; beside it lie its copy, sort files and the move's log."""
+    """Three times the table is written, nothing into the binlog; the peak is a copy, sort files and the log."""
     server = a_server(variables={"log_bin": "ON", "innodb_online_alter_log_max_size": str(128 * MIB)})
     inventory = replace(an_inventory(a_table(keys=())), server=server)
     (step,) = make_plan(inventory, SMALL_DIRECTLY, {}).steps

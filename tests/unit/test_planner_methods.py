@@ -70,7 +70,7 @@ NEEDS_RELAY: tuple[dict[str, Any], ...] = (
     {"foreign_keys": (a_foreign_key(PLAIN, PARENT),)},
     {"referenced_by": (a_foreign_key(CHILD, PLAIN),)},
     {"triggers": (a_trigger(),)},
-    {"checks": (Check("positive"),)},
+    {"checks": (Check("positive", generated_name=False),)},
     {"checks": checks(PLAIN, 2)},
     {"keys": ()},
 )
@@ -82,13 +82,13 @@ NEEDS_RELAY: tuple[dict[str, Any], ...] = (
 def test_what_a_copy_cannot_serve_is_relayed_at_any_size(
     name: TableName, make: Callable[..., Table], changes: dict[str, Any]
 ) -> None:
-    """Foreign keys, own triggers, CHECK names and missing keys go by tablespace-relay, which nothing blocks any more."""
+    """Foreign keys, own triggers, CHECK names and missing keys go by tablespace-relay."""
     choice = chosen(make(name, **changes))
     assert choice.method is Method.TABLESPACE_RELAY
     assert not any(f.blocks for f in choice.findings)
     codes = [f.code for f in choice.findings]
     assert codes[0] in RELAY_SERVES
-    assert codes[-2:] == ["relay-moments", "relay-log"]
+    assert {"relay-moments", "relay-log"} <= set(codes)
     assert codes[0] in choice.why
 
 
@@ -104,7 +104,7 @@ def test_what_a_copy_cannot_serve_is_relayed_at_any_size(
     ],
 )
 def test_what_neither_serves_is_refused(changes: dict[str, Any], reason: str) -> None:
-    """A trigger keeps it from being copied, and the server does not move it: refused, with both reasons and the remedy."""
+    """A trigger keeps it from being copied, and the server does not move it: refused, with both reasons."""
     choice = chosen(a_table(**{"triggers": (a_trigger(),)} | changes))
     assert choice.method is Method.REFUSE
     blocking = {f.code: f for f in choice.findings if f.blocks}
@@ -141,7 +141,7 @@ def test_a_relay_tells_what_it_costs_others() -> None:
 
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_a_relay_under_way_is_gone_on_with(encrypted: bool) -> None:  # noqa: FBT001
-    """A table in a tablespace that the journal proves to be a relay's is neither skipped nor done with that tablespace."""
+    """A table in a tablespace that the journal proves to be a relay's is neither skipped nor done with that."""
     segment = a_segment(TablespaceKind.GENERAL, space=200, tablespace="migrator_relay_1", encrypted=encrypted)
     table = a_table(keys=(), segments=(segment,))
     around = look_around(an_inventory(table), owned=(TableName("", "migrator_relay_1"),))
