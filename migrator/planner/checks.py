@@ -174,7 +174,9 @@ def foreign_keys(table: Table, _around: Around) -> Finding | None:
     if not table.foreign_keys:
         return None
     names = ", ".join(f"{k.name} -> {k.parent}" for k in table.foreign_keys)
-    return _about(table, "foreign-key", f"foreign keys of its own: {names}", _by_hand(table), blocks=True)
+    return _about(
+        table, "foreign-key", f"foreign keys of its own: {names}", _by_hand(table), blocks=immovable(table) != ""
+    )
 
 
 def referenced(table: Table, _around: Around) -> Finding | None:
@@ -183,7 +185,11 @@ def referenced(table: Table, _around: Around) -> Finding | None:
         return None
     names = ", ".join(f"{k.table} ({k.name})" for k in table.referenced_by)
     return _about(
-        table, "referenced", f"foreign keys of other tables refer to it: {names}", _by_hand(table), blocks=True
+        table,
+        "referenced",
+        f"foreign keys of other tables refer to it: {names}",
+        _by_hand(table),
+        blocks=immovable(table) != "",
     )
 
 
@@ -193,7 +199,9 @@ def own_triggers(table: Table, _around: Around) -> Finding | None:
     names = ", ".join(f"{t.name} ({t.timing} {t.event})" for t in table.triggers if t.name not in mine)
     if not names:
         return None
-    return _about(table, "own-trigger", f"triggers of the application: {names}", _by_hand(table), blocks=True)
+    return _about(
+        table, "own-trigger", f"triggers of the application: {names}", _by_hand(table), blocks=immovable(table) != ""
+    )
 
 
 def check_names(table: Table, _around: Around) -> Finding | None:
@@ -205,15 +213,15 @@ def check_names(table: Table, _around: Around) -> Finding | None:
     given = [c.name for c in table.checks if not c.generated_name]
     if given:
         message = f"CHECK constraints with names of their own: {', '.join(given)}; a copy cannot bear the same names"
-        return _about(table, "named-check", message, _by_hand(table), blocks=True)
+        return _about(table, "named-check", message, _by_hand(table), blocks=immovable(table) != "")
     expected = {f"{table.name.name}_chk_{n}" for n in range(1, len(table.checks) + 1)}
     if len(table.checks) > 9 or {c.name for c in table.checks} - expected:
         message = "CHECK constraints that a copy would number anew: more than nine, or with gaps"
-        return _about(table, "check-numbers", message, _by_hand(table), blocks=True)
+        return _about(table, "check-numbers", message, _by_hand(table), blocks=immovable(table) != "")
     longest = max(len(shadow_of(table.name).name), len(retained_of(table.name).name)) + len("_chk_1")
     if table.checks and longest > MAX_NAME:
         message = "with its CHECK constraints the name is too long for a copy: the server derives theirs from it"
-        return _about(table, "check-name-length", message, _by_hand(table), blocks=True)
+        return _about(table, "check-name-length", message, _by_hand(table), blocks=immovable(table) != "")
     return None
 
 
@@ -226,7 +234,7 @@ def no_usable_key(table: Table, _around: Around) -> Finding | None:
     remedy = "add a PRIMARY KEY (an invisible AUTO_INCREMENT column does no harm to most applications), or " + _by_hand(
         table
     )
-    return _about(table, "no-usable-key", message, remedy, blocks=True)
+    return _about(table, "no-usable-key", message, remedy, blocks=immovable(table) != "")
 
 
 def data_directory(table: Table, _around: Around) -> Finding | None:
@@ -328,26 +336,29 @@ RELAY_NEEDS_NO_NAME: Final = frozenset({"name-taken", "retained-in-the-way"})
 """Codes that stand in the way of a copy only, since it makes tables and triggers beside the source."""
 
 
-def relay_impossible(table: Table, _around: Around) -> Finding | None:
-    """What the server does not move online between tablespaces, or what does not come out as it was.
+def immovable(table: Table) -> str:
+    """What the server does not move online between tablespaces, or what does not come out as it was; '' if nothing.
 
     Seen on MySQL 9.7.4: FULLTEXT 1846 (COPY only), SPATIAL 1846 (LOCK=SHARED only), partitions, COMPRESSED and page
     compression 1478. DATA DIRECTORY is lost, and ignored when it is said again (1618).
     """
     kinds = {key.type for key in table.keys}
-    reasons = [
+    reasons = (
         "FULLTEXT indexes" if "FULLTEXT" in kinds else "",
         "SPATIAL indexes" if "SPATIAL" in kinds else "",
         "partitions" if table.partition_method else "",
         "ROW_FORMAT=COMPRESSED" if table.row_format.upper() == "COMPRESSED" else "",
         "page compression" if re.search(r"(?<!\w)COMPRESSION=", table.create_options, re.IGNORECASE) else "",
         "DATA DIRECTORY" if table.data_directory else "",
-    ]
-    if not any(reasons):
-        return None
-    message = (
-        f"the server does not move a table online through a tablespace that has {', '.join(filter(None, reasons))}"
     )
+    return ", ".join(filter(None, reasons))
+
+
+def relay_impossible(table: Table, _around: Around) -> Finding | None:
+    """A table that neither a copy nor a relay serves."""
+    if not immovable(table):
+        return None
+    message = f"nor can the server move it online through a tablespace: {immovable(table)}"
     return _about(table, "relay-impossible", message, _by_hand(table), blocks=True)
 
 

@@ -67,7 +67,7 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
     blocking = [f for f in findings if f.blocks]
     size = real_bytes(table, around)
     direct = size < policy.direct_below_bytes and _has_own_file(table)
-    if needs_relay(blocking):
+    if needs_relay(findings):
         return _by_relay(table, around, findings, key, size)
     if blocking and not (direct and {f.code for f in blocking} <= DIRECT_ALTER_IN_SPITE_OF):
         return Choice(Method.REFUSE, _refusal(blocking), findings, key)
@@ -78,10 +78,11 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
     return Choice(Method.SHADOW_COPY, f"{about(size)}, walked by {by}: copied while it is used.", findings, key)
 
 
-def needs_relay(blocking: Sequence[Finding]) -> bool:
-    """True if all that keeps the table from being copied is what a relay serves, and what only a copy minds."""
-    codes = {f.code for f in blocking}
-    return bool(codes & RELAY_SERVES) and codes <= RELAY_SERVES | RELAY_NEEDS_NO_NAME | _RELAY_SAYS_BETTER
+def needs_relay(findings: Sequence[Finding]) -> bool:
+    """True if something keeps the table from being copied that a relay serves, and nothing else than a copy minds."""
+    blocking = {f.code for f in findings if f.blocks}
+    served = any(f.code in RELAY_SERVES for f in findings)
+    return served and blocking <= RELAY_SERVES | RELAY_NEEDS_NO_NAME | _RELAY_SAYS_BETTER
 
 
 def _by_relay(table: Table, around: Around, findings: tuple[Finding, ...], key: Key | None, size: int) -> Choice:
@@ -90,9 +91,7 @@ def _by_relay(table: Table, around: Around, findings: tuple[Finding, ...], key: 
         found = (*findings, impossible)
         return Choice(Method.REFUSE, _refusal([f for f in found if f.blocks]), found, key)
     served = tuple(
-        replace(f, blocks=False, remedy="") if f.code in RELAY_SERVES else f
-        for f in findings
-        if f.code not in RELAY_NEEDS_NO_NAME
+        replace(f, remedy="") if f.code in RELAY_SERVES else f for f in findings if f.code not in RELAY_NEEDS_NO_NAME
     )
     reasons = ", ".join(f.code for f in served if f.code in RELAY_SERVES)
     why = f"{about(size)}, {reasons}: moved by the server itself, while it is used, through an encrypted tablespace."

@@ -103,7 +103,14 @@ def files_of(rows: list[tuple[int, str, str, str, int]]) -> dict[str, list[bool]
     return files
 
 
-_MAY_CHANGE = r" /\*!50100 TABLESPACE `innodb_file_per_table` \*/| AUTO_INCREMENT=\d+| /\*!80016 ENCRYPTION='Y' \*/| ENCRYPTION='Y'"
+_MAY_CHANGE = "|".join(
+    (
+        r" /\*!50100 TABLESPACE `innodb_file_per_table` \*/",
+        r" AUTO_INCREMENT=\d+",
+        r" /\*!80016 ENCRYPTION='Y' \*/",
+        r" ENCRYPTION='Y'",
+    )
+)
 
 
 def comparable(definition: str) -> str:
