@@ -31,6 +31,9 @@ _LOOK_EVERY_SECONDS: Final = 0.02
 _TELL_EVERY_SECONDS: Final = 1.0
 _LOG_FULL: Final = 1799
 
+_AT_WORK: Final = "alter"
+"""How states begin in which a statement has got its first lock: `alter table (insert)`, `altering table`..."""
+
 
 class _NoEnd(Exception):
     """The lock at the end did not come; the server has thrown the work away."""
@@ -176,7 +179,7 @@ class _Followed:
             now = self._work.clock.monotonic()
             if "Waiting for" not in str(state or ""):
                 self._waits_since = None
-                self._at_work = self._at_work or "alter" in str(state or "")
+                self._at_work = self._at_work or str(state or "").startswith(_AT_WORK)
                 if self._at_work:
                     self._tell(str(state or ""), now)
                 return ""

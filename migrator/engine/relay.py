@@ -167,7 +167,7 @@ def _table(work: Work) -> Table:
 
 def _shape(work: Work) -> Shape:
     table = _table(work)
-    create = show_create(work.session, table.name)
+    create = say.without_autoextend(show_create(work.session, table.name))
     return Shape(create, trigger_proofs(work.session, table.name), table.foreign_keys, table.referenced_by)
 
 

@@ -56,10 +56,19 @@ def drop_space(space: str) -> Sql:
     return Sql(f"DROP TABLESPACE {quote(space)}")
 
 
+_AUTOEXTEND = re.compile(r"/\*!80023 AUTOEXTEND_SIZE=(\d+) \*/ ")
+
+
 def autoextend_bytes(create: str) -> int:
     """AUTOEXTEND_SIZE of a SHOW CREATE TABLE; 0 if there is none. A move drops it unless it is said again."""
-    found = re.search(r"/\*!80023 AUTOEXTEND_SIZE=(\d+) \*/", create.rpartition("\n)")[2])
+    found = _AUTOEXTEND.search(create.rpartition("\n)")[2])
     return int(found[1]) if found else 0
+
+
+def without_autoextend(create: str) -> str:
+    """The definition as it is while the table lies in a tablespace that it does not own."""
+    items, end, options = create.rpartition("\n)")
+    return items + end + _AUTOEXTEND.sub("", options, count=1)
 
 
 def unchanged(before: str, after: str) -> bool:

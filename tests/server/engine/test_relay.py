@@ -8,13 +8,16 @@ from itertools import cycle
 from pathlib import Path
 from time import monotonic
 
+import pymysql
 import pytest
 
 from migrator.engine.cleanup import CleanupOptions, cleanup
+from migrator.engine.rehearse import rehearse
 from migrator.engine.status import read_status
+from migrator.errors import Refused
 from migrator.events import LegProgress, Waiting
 from migrator.model import Method
-from tests.server.engine.kit import WEIRD, At, Crash, Lab, Row, crash, ddl, each, name
+from tests.server.engine.kit import VOUCHED, WEIRD, At, Crash, Lab, Row, crash, ddl, each, name
 from tests.server.engine.test_crash import Everywhere
 
 SOME = "(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 900) SELECT n FROM c) AS many"
@@ -242,3 +245,63 @@ def test_a_process_that_is_killed_in_a_move(lab: Lab, tmp_path: Path) -> None:
     lab.apply_when_free(plan=plan).assert_outcome("done")
     assert lab.encrypted("t")
     assert lab.spaces() == []
+
+
+def test_a_rehearsal_leaves_nothing(lab: Lab) -> None:
+    """The three legs are played on an empty twin, also of a table whose name is too long for a copy with its CHECKs."""
+    long = "n" * 58
+    family(lab)
+    lab.run(f"CREATE TABLE {long} (id INT PRIMARY KEY, a INT, CHECK (a > 0))")
+    with closing(lab.session()) as session:
+        review = rehearse(session, lab.plan(), attestations=VOUCHED, plan_name="plan", listen=lambda event: None)
+    assert {step.method for step in review.steps} == {Method.TABLESPACE_RELAY}
+    assert {step.rehearsal.result for step in review.steps} == {"ok"}, [step.rehearsal for step in review.steps]
+    assert lab.spaces() == []
+    assert not lab.rows("SHOW DATABASES LIKE 'migrator'")
+
+
+def test_a_right_that_is_missing(lab: Lab) -> None:
+    """Without CREATE TABLESPACE nothing is touched, and the GRANT is named."""
+    family(lab)
+    plan = lab.plan()
+    lab.run(f"REVOKE CREATE TABLESPACE ON *.* FROM '{lab.dba.user}'@'%'")
+    try:
+        with pytest.raises(Refused, match="CREATE TABLESPACE") as refused:
+            lab.apply(plan=plan)
+        assert "GRANT CREATE TABLESPACE ON *.*" in refused.value.remedy
+    finally:
+        lab.run(f"GRANT CREATE TABLESPACE ON *.* TO '{lab.dba.user}'@'%'")
+    assert not lab.encrypted("parent")
+
+
+def test_families_of_all_kinds(lab: Lab) -> None:
+    """Self-referencing, in a cycle, across schemas, with a parent in ibdata1: names, actions and rows stay."""
+    lab.run(
+        "CREATE TABLE tree (id INT PRIMARY KEY, up INT, CONSTRAINT t_up FOREIGN KEY (up) REFERENCES tree (id) ON DELETE SET NULL)",
+        "INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2)",
+        "CREATE TABLE a (id INT PRIMARY KEY, b INT)",
+        "CREATE TABLE b (id INT PRIMARY KEY, a INT, CONSTRAINT b_a FOREIGN KEY (a) REFERENCES a (id) ON UPDATE CASCADE)",
+        "ALTER TABLE a ADD CONSTRAINT a_b FOREIGN KEY (b) REFERENCES b (id)",
+        "INSERT INTO a VALUES (1, NULL)",
+        "INSERT INTO b VALUES (1, 1)",
+        "UPDATE a SET b = 1",
+        "CREATE TABLE old (id INT PRIMARY KEY) TABLESPACE innodb_system",
+        "INSERT INTO old VALUES (1)",
+        f"CREATE TABLE {lab.in_ledger('far')} (id INT PRIMARY KEY, CONSTRAINT far_old FOREIGN KEY (id)"
+        f" REFERENCES {name(lab.schema)}.old (id) ON DELETE CASCADE)",
+        f"INSERT INTO {lab.in_ledger('far')} VALUES (1)",
+        "CREATE TABLE grow (a INT) AUTOEXTEND_SIZE=4M ROW_FORMAT=COMPACT",
+    )
+    tables = ("tree", "a", "b", "old", "grow")
+    before = {t: lab.show_create(t) for t in tables}
+    ran = lab.apply()
+    assert ran.outcome.exit_code == 0, ran.outcome
+    for table in tables:
+        assert lab.encrypted(table)
+        after = lab.show_create(table)
+        assert bare(after) == before[table].replace("/*!50100 TABLESPACE `innodb_system` */ ", ""), after
+    lab.run("DELETE FROM tree WHERE id = 2", "DELETE FROM old")
+    assert lab.rows("SELECT id, up FROM tree") == [(1, None), (3, None)]
+    assert lab.rows(f"SELECT * FROM {lab.in_ledger('far')}") == []
+    with pytest.raises(pymysql.err.IntegrityError):
+        lab.run("DELETE FROM b")
