@@ -1,15 +1,17 @@
 # Every target makes what it needs: `make test` on a fresh machine is enough.
-# PYTHON=/path/to/python3 chooses an interpreter, PYTEST_ARGS adds arguments for pytest.
+# SEED and SEEDS are for test-soak. PYTHON=/path/to/python3 chooses an interpreter, PYTEST_ARGS adds arguments for pytest.
 
 SHELL := /bin/sh
 PYTHON ?=
 PYTEST_ARGS ?=
+SEED ?= 1
+SEEDS ?= 500
 BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test demo mutants server docs clean
+.PHONY: help venv lock check format unit test-server test test-faults test-soak demo mutants server docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +39,17 @@ unit: $(STAMP)  ## tests without a server: seconds
 	$(PYTEST) tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) tests/server --ignore=tests/server/engine --ignore=tests/server/cli
-	$(PYTEST) -n 2 --dist loadscope tests/server/engine tests/server/cli
+	$(PYTEST) tests/server $(foreach suite,engine cli oracle faults,--ignore=tests/server/$(suite))
+	$(PYTEST) -n 2 --dist loadscope tests/server/engine tests/server/cli tests/server/oracle
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
+
+test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
+	$(PYTEST) -n 2 --dist worksteal -o junit_family=xunit1 --junitxml=build/faults.xml tests/server/faults
+	$(BIN)/python -m tests.server.faults.table build/faults.xml
+
+test-soak: $(STAMP)  ## SEEDS=500 random tables from SEED=1 under a hostile application: 10 s each
+	$(BIN)/python -m tests.oracle --seed $(SEED) --seeds $(SEEDS)
 
 demo: $(STAMP)  ## encrypt a company's database under load and prove it: 3 minutes
 	$(BIN)/python -m tests.demo

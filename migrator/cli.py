@@ -7,10 +7,10 @@ the options that commands share.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -27,12 +27,14 @@ from migrator.cli_options import (
     IgnoreTables,
     Line,
     MaxExtraDisk,
+    MysqlTablespace,
     OutputFile,
     PlainFormat,
     PlanFile,
     RetainDays,
     TableFormat,
     Tables,
+    Tablespaces,
     Workers,
     attestations_of,
     check_scope,
@@ -50,8 +52,8 @@ app = typer.Typer(
     help="Encrypts the tables of a live MySQL server online, and proves that it did."
     "\n\nThe usual way: audit, plan -o FILE, dry-run FILE, apply FILE, verify, and after some days cleanup.",
     epilog="Exit codes: 0 done; 1 done, but something was refused, left or is in clear; 2 usage or a bad plan;"
-    " 3 failed, source intact, safe to run again; 4 a person must look; 70 a bug in migrator; 75 stopped by"
-    " window, pause, budget or another run: run again later; 130 or 143 interrupted, safe to run again.",
+    " 3 failed, source intact, safe to run again; 4 a person must look; 70 a bug in migrator; 75 stopped"
+    " because another run is at work: run again later; 130 or 143 interrupted, safe to run again.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -137,6 +139,8 @@ def plan(
     ignore_databases: IgnoreDatabases = None,
     ignore_tables: IgnoreTables = None,
     direct_below: DirectBelow = None,
+    tablespaces: Tablespaces = None,
+    mysql_tablespace: MysqlTablespace = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
@@ -157,7 +161,7 @@ def plan(
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
-    policy = made(Policy, direct_below_bytes=direct_below)
+    policy = made(Policy, direct_below_bytes=direct_below, tablespaces=tablespaces, mysql_tablespace=mysql_tablespace)
     defaults = made(
         Defaults,
         workers=workers,
@@ -256,7 +260,8 @@ def apply(
     listen = together(witness, shown, *([JsonLines(sys.stdout, SystemClock())] if events else []))
     try:
         with call.session("apply") as session, stoppable(call.stop):
-            outcome = apply_plan(session, value, options, listen, call.stop)
+            ends_with = partial(signal_code, call.stop)
+            outcome = apply_plan(session, value, options, listen, call.stop, ends_with=ends_with)
     except MigratorError as error:
         if witness.began and error.exit_code in {3, 4}:
             shown.close()
@@ -264,7 +269,6 @@ def apply(
         raise
     finally:
         shown.close()
-    outcome = dataclasses.replace(outcome, exit_code=signal_code(call.stop, outcome.exit_code))
     text = summary_json(outcome) if format == "json" else summary_text(outcome, str(plan_file))
     (sys.stderr if events else sys.stdout).write(text)
     return outcome.exit_code

@@ -95,6 +95,7 @@ def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
         return error.exit_code
     except SqlError as error:
         say(f"error: the server said no: {error}")
+        say("remedy: mend what it says, then run the same command again: it looks at what exists, and goes on")
         return Failed.exit_code
     except KeyboardInterrupt as error:
         say("interrupted; nothing is left half-written")

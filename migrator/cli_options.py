@@ -98,6 +98,19 @@ MaxExtraDisk = Annotated[
         parser=_unit(bytes_of),
     ),
 ]
+Tablespaces = Annotated[
+    bool | None,
+    typer.Option(
+        "--tablespaces/--no-tablespaces", help="Encrypt general tablespaces, all their tables with them. Default: yes."
+    ),
+]
+MysqlTablespace = Annotated[
+    bool | None,
+    typer.Option(
+        "--mysql-tablespace/--no-mysql-tablespace",
+        help="Encrypt the tablespace mysql: the data dictionary and the grants. Default: yes.",
+    ),
+]
 DirectBelow = Annotated[
     Any,
     typer.Option(
@@ -247,7 +260,7 @@ def scope_of(
 
 def check_scope(scope: Scope, inventory: Inventory) -> None:
     """Raise `UsageError` if a schema or table that was asked for is not there: a typo must not pass for success."""
-    schemas = {s.name for s in inventory.schemas} | {t.name.schema for t in inventory.tables}
+    schemas = {s.name for s in inventory.schemas} | {t.name.schema for t in inventory.tables} | {"mysql"}
     names = {str(t.name) for t in inventory.tables}
     for option, patterns, there in (("databases", scope.databases, schemas), ("tables", scope.tables, names)):
         for pattern in patterns:

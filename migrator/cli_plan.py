@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from migrator.cli_call import say
 from migrator.db import Session
 from migrator.engine.journal import Journal
+from migrator.engine.ours import Ours
+from migrator.engine.ours import read_ours as read_journal
 from migrator.errors import MissingPrivilege, OwnerUnknown
 from migrator.inventory import read_inventory, show_create
 from migrator.model import Inventory, Method, TableName
@@ -15,27 +16,14 @@ from migrator.planner.make import make_plan
 from migrator.planner.plan import Attestations, Defaults, Plan, Policy, Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """Tables that the journal proves to be ours; of them the retained ones, and until when (UTC) each is kept."""
-
-    owned: frozenset[TableName] = frozenset()
-    retained: Mapping[TableName, str] = field(default_factory=dict)
-
-
 def read_ours(session: Session) -> Ours:
     """What the journal says is ours; nothing where there is none, or where it is not ours to read (said so)."""
-    journal = Journal()
     try:
-        if not journal.exists(session):
-            return Ours()
-        objects = [o for o in journal.owned(session) if o.kind != "trigger"]
-        kept = {o.name: journal.step(session, o.step_id).retained_until for o in objects if o.kind == "retained"}
+        return read_journal(session, Journal())
     except (MissingPrivilege, OwnerUnknown) as error:
         # To look must be possible everywhere, also on a replica, which has the journal of its source.
         say(f"warning: {error.message}; tables that migrator itself made are not told from others")
         return Ours()
-    return Ours(frozenset(o.name for o in objects), kept)
 
 
 def read_and_plan(

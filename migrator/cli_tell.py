@@ -55,7 +55,7 @@ def status(
 def pause(call: Call) -> int:
     """Ask the run to pause at its next safe point.
 
-    From any host; writes the journal only.
+    From any host; writes the journal only. Where no run is at work the next one waits, until unpause.
     """
     return _set_paused(call, "pause", paused=True)
 
@@ -70,13 +70,21 @@ def unpause(call: Call) -> int:
 
 def _set_paused(call: Call, command: str, *, paused: bool) -> int:
     from migrator.engine.journal import Journal
+    from migrator.engine.status import read_status
+    from migrator.report.status import at_work
 
     journal = Journal()
     with call.session(command) as session:
         if not journal.exists(session):
             raise UsageError("no run was ever recorded on this server", remedy="check which server this is")
         journal.pause(session, paused=paused)
-    say("the run pauses at its next safe point" if paused else "the run goes on")
+        working = at_work(read_status(session, journal))
+    if working:
+        say("the run pauses at its next safe point" if paused else "the run goes on")
+    elif paused:
+        say("no run is at work; the next one will wait before it begins, until: migrator unpause")
+    else:
+        say("no run is at work; the next one will not wait")
     return 0
 
 

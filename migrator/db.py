@@ -58,38 +58,20 @@ INTERRUPTED: Final = frozenset({ER.QUERY_INTERRUPTED, 3024})
 DEPRECATED: Final = frozenset({1287, 1681, 3719, 3720, 3778})
 """Warnings about what a statement says (a deprecated character set, say), not about what it did."""
 
-_NAMES_IN_QUOTES: Final = frozenset(
-    {1007, 1008, 1044, 1045, 1046, 1049, 1050, 1051, 1054, 1072, 1075, 1091, 1099, 1100, 1103, 1105, 1130, 1142, 1143}
-    | {1146, 1178, 1193, 1227, 1231, 1235, 1273, 1290, 1305, 1347, 1356, 1359, 1360, 1370, 1410, 1419, 1449, 1478}
-    | {
-        1525,
-        1553,
-        1813,
-        1814,
-        1836,
-        1846,
-        1881,
-        3098,
-        3119,
-        3120,
-        3183,
-        3185,
-        3221,
-        3235,
-        3675,
-        3823,
-        3825,
-        3826,
-        3827,
-        3828,
-    }
-    | {3829, 3830, 3832, 3980, 4035}
-) - {1525}
+# fmt: off
+_NAMES_IN_QUOTES: Final = frozenset({
+    1007, 1008, 1044, 1045, 1046, 1049, 1050, 1051, 1054, 1072, 1075, 1091, 1099, 1100, 1103, 1105, 1130,
+    1142, 1143, 1146, 1178, 1193, 1227, 1231, 1235, 1273, 1290, 1305, 1347, 1356, 1359, 1360, 1370, 1410,
+    1419, 1449, 1478, 1553, 1813, 1814, 1836, 1846, 1881, 3098, 3119, 3120, 3183, 3185, 3221, 3235, 3675,
+    3823, 3825, 3826, 3827, 3828, 3829, 3830, 3832, 3980, 4035
+})
+# fmt: on
 """Errors whose quoted words are names of objects or options. In all others they may be values of rows."""
 
 SESSION_VARIABLES: Final[tuple[tuple[str, str], ...]] = (
     # What is stored must be copied, legal by today's mode or not; 0 in an AUTO_INCREMENT column must stay 0.
-    ("sql_mode", "'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'"),
+    # Without ALLOW_INVALID_DATES a stored 31 February cannot be named as a place in a key (1525, seen on 9.7.4).
+    ("sql_mode", "'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES'"),
     ("time_zone", "'+00:00'"),
     # Consistent reads without gap locks, each statement on its own snapshot.
     ("transaction_isolation", "'READ-COMMITTED'"),
@@ -110,6 +92,8 @@ SESSION_VARIABLES: Final[tuple[tuple[str, str], ...]] = (
     ("foreign_key_checks", "1"),
     ("information_schema_stats_expiry", "0"),
     ("group_concat_max_len", "1048576"),
+    # A primary key that the server made would be hidden, and not copied (8.0.30 and newer).
+    ("show_gipk_in_create_table_and_information_schema", "1"),
 )
 
 
@@ -312,8 +296,9 @@ class Session:
         try:
             return pymysql.connect(**options, **_tls(self._to))
         except pymysql.err.OperationalError as error:
-            no_tls = error.args[:1] == (CR.CR_SSL_CONNECTION_ERROR,) or "SSL" in str(error).upper()
-            if self._to.ssl_mode != "PREFERRED" or not no_tls:
+            # The driver's word before any handshake; one that fails is no reason to go on in clear.
+            not_offered = error.args[:1] == (CR.CR_SSL_CONNECTION_ERROR,)
+            if self._to.ssl_mode != "PREFERRED" or not not_offered:
                 raise
             return pymysql.connect(**options, ssl_disabled=True)
 

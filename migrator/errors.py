@@ -12,7 +12,7 @@
     │   ├── Mismatch              3 verification found a difference; no swap
     │   └── LogOverflow           3 the backlog passed its bound; the step was given up
     ├── OwnerUnknown              4 a person must look: a name is not provably ours
-    ├── Stopped                  75 window, pause, budget: run again later
+    ├── Stopped                  75 stopped before the end: run again later
     │   ├── LeaseHeld            75 another run is at work
     │   └── LeaseLost            75 another run took over while this one slept
     └── Interrupted       130 / 143 SIGINT or SIGTERM; safe to run again
@@ -90,7 +90,7 @@ class OwnerUnknown(MigratorError):
 
 
 class Stopped(MigratorError):
-    """Stopped at a safe point by window, pause or budget; run again later."""
+    """Stopped at a safe point; run again later."""
 
     exit_code = 75
 

@@ -73,6 +73,8 @@ class Column:
     invisible: bool = False
     auto_increment: bool = False
     srid: int | None = None
+    expression: str = ""
+    """What a generated column is computed by, as the catalog spells it (quotes of texts with a backslash)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class KeyPart:
     column: str | None
     prefix: int | None = None
     descending: bool = False
+    expression: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Check:
 
     name: str
     generated_name: bool
+    expression: str = ""
 
 
 class TablespaceKind(StrEnum):
@@ -309,3 +313,5 @@ class Inventory:
     tablespaces: tuple[Tablespace, ...]
     read_at: str
     """UTC, ISO 8601, by the server's clock."""
+    names: frozenset[TableName] = frozenset()
+    """What every table and view is called, in scope or not, outside of the server's own schemas."""

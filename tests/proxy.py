@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
@@ -24,10 +25,11 @@ class Proxy:
         self.to = (host, port)
         """Where new connections lead; may be changed at any time, as a failover would."""
         self.cuts = 0
-        """How many connections were cut."""
+        """How many connections were cut, or statements met."""
         self._words = b""
         self._executed = False
         self._nth = 1
+        self._do: Callable[[], object] | None = None
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -52,7 +54,12 @@ class Proxy:
     def cut(self, words: str, *, executed: bool, nth: int = 1) -> None:
         """Cut the connection on which the n-th statement with these words comes, before it or after its answer."""
         with self._lock:
-            self._words, self._executed, self._nth = words.encode(), executed, nth
+            self._words, self._executed, self._nth, self._do = words.encode(), executed, nth, None
+
+    def meanwhile(self, words: str, do: Callable[[], object], *, nth: int = 1) -> None:
+        """Send the n-th statement with these words on, and do something at once, while the server works on it."""
+        with self._lock:
+            self._words, self._executed, self._nth, self._do = words.encode(), False, nth, do
 
     def cut_all(self) -> None:
         """Cut every connection that is open now."""
@@ -88,6 +95,10 @@ class Proxy:
         try:
             while data := source.recv(_LOOK):
                 if asking and self._is_it(data):
+                    if self._do is not None:
+                        target.sendall(data)
+                        self._do()
+                        continue
                     if not self._executed:
                         break
                     swallow.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.engine.members import confirmed_members
+from migrator.engine.ours import read_ours
 from migrator.errors import PlanDrifted, Refused
 from migrator.events import Listener, Noticed
 from migrator.inventory import unreadable
@@ -17,8 +18,8 @@ from migrator.planner.plan import Attestations, Plan
 
 def check_plan(
     session: Session, journal: Journal, plan: Plan, inventory: Inventory, attestations: Attestations, listen: Listener
-) -> None:
-    """Raise `PlanDrifted` or `Refused` if anything blocks; tell what does not. Reads only."""
+) -> tuple[Finding, ...]:
+    """Raise `PlanDrifted` or `Refused` if anything blocks; tell what does not, and give it. Reads only."""
     drifted, gated = findings_of(session, journal, plan, inventory, attestations)
     for finding in (*drifted, *gated):
         if not finding.blocks:
@@ -29,16 +30,15 @@ def check_plan(
         )
     if blocking := [f for f in gated if f.blocks]:
         raise Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
+    return (*drifted, *gated)
 
 
 def findings_of(
     session: Session, journal: Journal, plan: Plan, inventory: Inventory, attestations: Attestations
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """What has drifted since the plan was made, and what the gates say now."""
-    owned = journal.owned(session) if journal.exists(session) else []
-    names = frozenset(one.name for one in owned if one.kind != "trigger")
-    kept = {one.name: journal.step(session, one.step_id).retained_until for one in owned if one.kind == "retained"}
-    drifted = drift(plan, inventory, owned=names, retained=kept)
+    ours = read_ours(session, journal)
+    drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained)
     gated = gates(
         inventory.server,
         attestations,

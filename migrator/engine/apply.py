@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from migrator import __version__
@@ -11,12 +12,14 @@ from migrator.db import Session, SqlError
 from migrator.engine.allowed import check_plan
 from migrator.engine.journal import Journal
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
+from migrator.engine.parked import Tender, Turns, tending
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run, do_step, outcome_of
 from migrator.engine.work import tell_event
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
+from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
 from migrator.planner.make import run_order
 from migrator.planner.plan import Attestations, Plan
@@ -43,19 +46,20 @@ def apply(
     *,
     clock: Clock | None = None,
     journal: Journal | None = None,
+    ends_with: Callable[[int], int] = int,
 ) -> Outcome:
     """Do a plan, or go on with it: every run looks at what exists and skips what is done.
 
     Before any DDL: `PlanDrifted` if the server is not what was reviewed, `Refused` if a gate says no. Then
     one step after the other; what fails is told and the next step begins. `LeaseHeld` if another run is at
-    work. Locks: docs/how-it-works.md.
+    work. `ends_with` makes the process's exit code of the steps': a signal has its own. Locks: docs/how-it-works.md.
     """
     clock, journal, listen = clock or SystemClock(), journal or Journal(), tell_event(listen)
     plan = with_options(plan, options)
     began = clock.monotonic()
     _end_what_a_dead_run_left(session, journal, clock, options)
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
-    check_plan(session, journal, plan, inventory, options.attestations, listen)
+    known = check_plan(session, journal, plan, inventory, options.attestations, listen)
     journal.open(session, __version__)
     run_id = new_run_id()
     with (
@@ -70,11 +74,16 @@ def apply(
             version=__version__,
             attested=_attested(options.attestations),
         )
-        run = Run(own, sessions, lease, journal, run_id, plan, inventory, listen, stop, clock)
+        in_clear = frozenset(finding.subject for finding in known if finding.code in LEFT_IN_CLEAR)
+        turns = Turns()
+        run = Run(own, sessions, lease, journal, run_id, plan, in_clear, turns, listen, stop, clock)
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
-        steps = _all_steps(run)
-        outcome = Outcome(_exit_code(steps), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps))
+        with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
+            steps = _all_steps(run)
+        outcome = Outcome(
+            ends_with(_exit_code(steps)), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps)
+        )
         if _connected(run):
             journal.end_run(own, run_id, outcome.exit_code)
     count = [one.outcome for one in steps].count

@@ -6,7 +6,7 @@ Triggers first: without the shadow or the log behind it a trigger breaks every w
 from __future__ import annotations
 
 from migrator.engine.journal import Owned
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, is_our_trigger, name_taken, trigger_proofs
 from migrator.engine.relay import drop_space
 from migrator.engine.work import Work
@@ -25,10 +25,8 @@ def give_up(work: Work, state: str, message: str) -> None:
 def take_down(work: Work) -> None:
     """Remove triggers, then shadow, then log, then a relay's tablespace, each only with proof."""
     owned = work.journal.owned(work.session, work.step_id)
-    for table, triggers in _by_table(work, [o for o in owned if o.kind == "trigger"]).items():
-        with locked(work, "take down", [table], lock_write(table)) as session:
-            for name in triggers:
-                work.ddl(drop_trigger(name.schema, name.name), session)
+    triggers = [o for o in owned if o.kind == "trigger"]
+    to_the_end(work, [work.table.name], lambda: _drop_triggers(work, triggers))
     for one in owned:
         if one.kind == "trigger":
             work.journal.gone(work.session, "trigger", one.name)
@@ -36,6 +34,13 @@ def take_down(work: Work) -> None:
         if one.kind in {"shadow", "log", "twin", "staging"}:
             drop_if_ours(work.session, work.journal, work.step_id, one.kind, one.name, work)
     drop_space(work.session, work.journal, work.step_id, work)
+
+
+def _drop_triggers(work: Work, owned: list[Owned]) -> None:
+    for table, triggers in _by_table(work, owned).items():
+        with locked(work, "take down", [table], lock_write(table)) as held:
+            for name in triggers:
+                held.ddl(drop_trigger(name.schema, name.name))
 
 
 def _by_table(work: Work, owned: list[Owned]) -> dict[TableName, list[TableName]]:

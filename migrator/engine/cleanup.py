@@ -10,8 +10,9 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.engine.clean import give_up, take_down
 from migrator.engine.journal import Journal, Owned, StepRow
-from migrator.engine.lease import Lease, new_run_id, purpose_of
+from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
 from migrator.engine.objects import drop_if_ours, table_proof
+from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.relay import bring_back
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
@@ -33,11 +34,15 @@ _KINDS: Final[dict[str, _Kind]] = {
     "retained": "retained",
     "tablespace": "tablespace",
 }
+_DOING: Final = frozenset({"would-drop", "would-forget"})
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupOptions:
-    """What to remove: `tables` and `abandon` are `schema.table`, or patterns of it."""
+    """What to remove: `tables` and `abandon` are `schema.table`, or patterns of it.
+
+    With `abandon` and no `tables` nothing else is removed than what the abandoned steps made.
+    """
 
     tables: tuple[str, ...] = ()
     now: bool = False
@@ -46,11 +51,13 @@ class CleanupOptions:
 
     def wants(self, table: TableName) -> bool:
         """True if the table is among those that were asked for."""
-        return not self.tables or any(matches(pattern, str(table)) for pattern in self.tables)
+        if not self.tables:
+            return not self.abandon
+        return any(matches(pattern, str(table)) for pattern in self.tables)
 
-    def abandons(self, table: TableName) -> bool:
-        """True if its unfinished step is to be given up."""
-        return any(matches(pattern, str(table)) for pattern in self.abandon)
+    def abandons(self, step: StepRow) -> bool:
+        """True if this is an unfinished step that is to be given up."""
+        return step.state == "open" and any(matches(pattern, str(step.table)) for pattern in self.abandon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +81,20 @@ def cleanup(
     clock: Clock | None = None,
     journal: Journal | None = None,
 ) -> tuple[Cleaned, ...]:
-    """Drop retained tables whose deadline has passed (`now`: all), what closed steps left, and abandoned steps.
+    """Drop retained tables whose deadline has passed (`now`: all), what dry runs left, and abandoned steps.
 
     Under the lease, so never beside a run. A retained table is dropped only while an encrypted table bears
     its old name. DROP TABLE locks names that nobody uses; triggers of abandoned steps go in one exclusive
-    moment on the source. Raises `OwnerUnknown` for anything that is not as the journal says. Safe to repeat.
+    moment on the source. Forgets retained tables that a person has dropped or renamed, and takes the journal
+    away if nothing but killed dry runs was in it. Raises `OwnerUnknown` for anything that is not as the journal
+    says. Safe to repeat.
     """
     clock, journal = clock or SystemClock(), journal or Journal()
     if not journal.exists(session):
         return ()
     if options.dry_run:
-        return tuple(_judged(session, journal, options))
+        abandoned = {step.id for step in journal.steps(session, states=["open"]) if options.abandons(step)}
+        return tuple(_judged(session, journal, options, abandoned))
     run_id = new_run_id()
     with (
         session.another(purpose_of(run_id)) as own,
@@ -92,19 +102,61 @@ def cleanup(
         Sessions(own, lease.purpose) as sessions,
     ):
         here = _Here(own, sessions, lease, journal, options, tell_event(listen), clock, stop or threading.Event())
-        judged = _judged(own, journal, options)
-        return tuple(_do(here, one) if one.action == "would-drop" else one for one in judged)
+        was_used = journal.was_used(own)
+        cleaned = _all(here)
+    # After the lease, which is in the journal. One that only a dry run made is not kept, as the dry run itself does.
+    if was_used and not journal.was_used(session):
+        journal.remove(session)
+    return cleaned
 
 
-def _judged(session: Session, journal: Journal, options: CleanupOptions) -> list[Cleaned]:
-    """What would be done with each object of ours."""
+def _all(here: _Here) -> tuple[Cleaned, ...]:
+    """First the steps that end by this, each as a whole; then every object of those that have ended."""
+    session, journal, options = here.session, here.journal, here.options
+    steps = journal.steps(session)
+    _known(options, steps)
+    ending = [s for s in steps if options.abandons(s) or (options.wants(s.table) and _is_forsaken(session, s))]
+    ended = [one for step in ending for one in _end(here, step)]
+    judged = _judged(session, journal, options, {step.id for step in ending})
+    return (*ended, *(_do(here, one) if one.action in _DOING else one for one in judged))
+
+
+def _is_forsaken(session: Session, step: StepRow) -> bool:
+    """True for a dry run's step if that run has no session on the server any more: nobody else takes it down."""
+    return step.kind == "rehearsal" and step.state == "open" and not sessions_of(session, step.run_id)
+
+
+def _end(here: _Here, step: StepRow) -> list[Cleaned]:
+    """Take down what an unfinished step made, and close it; after the swap it is finished, a relayed table brought home."""
+    owned = here.journal.owned(here.session, step.id)
+    sizes = {one: _size(here.session, one) for one in owned}
+    work = _work(here, step)
+    if step.kind == "table" and step.shadow_ids and step.shadow_ids == table_proof(here.session, step.table):
+        finish(work)
+    elif step.kind == "table" and step.method == Method.TABLESPACE_RELAY:
+        here.journal.close_step(here.session, step.id, bring_back(work), "abandoned by a person")
+    else:
+        give_up(work, "abandoned", "abandoned by a person")
+    left = here.journal.owned(here.session, step.id)
+    if step.kind == "rehearsal":
+        here.journal.forget_step(here.session, step.id)
+    kept = {(one.kind, one.name) for one in left}
+    return [
+        Cleaned(one.name, _KINDS[one.kind], "dropped", "", sizes[one])
+        for one in owned
+        if (one.kind, one.name) not in kept and one.kind != "retained"
+    ]
+
+
+def _judged(session: Session, journal: Journal, options: CleanupOptions, ending: set[int]) -> list[Cleaned]:
+    """What would be done with each object of ours; `ending` are steps that end by this, or have just ended."""
     steps = {step.id: step for step in journal.steps(session)}
     _known(options, list(steps.values()))
     found = []
     for one in journal.owned(session):
         step = steps.get(one.step_id)
-        if step is not None and (options.wants(step.table) or options.abandons(step.table)):
-            found.append(_judge(session, options, one, step))
+        if step is not None and (options.wants(step.table) or step.id in ending):
+            found.append(_judge(session, options, one, step, ends=step.id in ending))
     return found
 
 
@@ -114,52 +166,54 @@ def _known(options: CleanupOptions, steps: list[StepRow]) -> None:
             raise UsageError(f"the journal knows no table {pattern}", remedy="look at: migrator status")
 
 
-def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow) -> Cleaned:
-    kind = _KINDS[one.kind]
-    tables = read_tables(session, [one.name]) if one.kind not in {"trigger", "tablespace"} else ()
-    size = tables[0].size_bytes if tables else 0
-    if step.state == "open" and not options.abandons(step.table):
-        return Cleaned(
-            one.name, kind, "kept", "unfinished: apply goes on with it, or cleanup --abandon gives it up", size
-        )
-    if one.kind == "retained" and (why := _keep(session, options, step)):
+def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow, *, ends: bool) -> Cleaned:
+    kind, size = _KINDS[one.kind], _size(session, one)
+    if step.state == "open" and not ends and not _is_forsaken(session, step):
+        why = "unfinished: apply goes on with it, or cleanup --abandon gives it up"
+        if step.kind == "rehearsal":
+            why = "a dry run is at work with it"
+        return Cleaned(one.name, kind, "kept", why, size)
+    if one.kind == "retained" and retained_is_gone(session, one):
+        return Cleaned(one.name, kind, "would-forget", "it is not there any more: a person dropped or renamed it")
+    if one.kind == "retained" and (why := _keep(session, options, step, one)):
         return Cleaned(one.name, kind, "kept", why, size)
     return Cleaned(one.name, kind, "would-drop", "", size)
 
 
-def _keep(session: Session, options: CleanupOptions, step: StepRow) -> str:
+def _size(session: Session, one: Owned) -> int:
+    tables = read_tables(session, [one.name]) if one.kind not in {"trigger", "tablespace"} else ()
+    return tables[0].size_bytes if tables else 0
+
+
+def _keep(session: Session, options: CleanupOptions, step: StepRow, one: Owned) -> str:
     """Why a retained table stays, or ''."""
-    due = session.value("SELECT %s <= UTC_TIMESTAMP()", (step.retained_until,))
-    if not due and not options.now:
-        return f"until {step.retained_until} UTC; --now drops it before"
     live = read_tables(session, [step.table])
     if not live or not live[0].encrypted:
-        return f"{step.table} is not there encrypted: the retained table may be all there is"
-    return ""
+        return (
+            f"{step.table} is not there encrypted: this may be all there is;"
+            f" if it is not needed, drop or rename {one.name} by hand"
+        )
+    if options.now:
+        return ""
+    if not step.retained_until:  # its run was killed before it noted one
+        return f"until {step.retain_days:g} days after its step is finished; --now drops it before"
+    due = session.value("SELECT %s <= UTC_TIMESTAMP()", (step.retained_until,))
+    return "" if due else f"until {step.retained_until} UTC; --now drops it before"
 
 
 def _do(here: _Here, one: Cleaned) -> Cleaned:
-    owned = next(
-        (
-            o
-            for o in here.journal.owned(here.session)
-            if o.name == one.name and (o.kind == "trigger") == (one.kind == "trigger")
-        ),
-        None,
-    )
+    """Drop or forget one object of a step that has ended."""
+    kind_of = {o.name: o for o in here.journal.owned(here.session) if (o.kind == "trigger") == (one.kind == "trigger")}
+    owned = kind_of.get(one.name)
     if owned is None:
         return Cleaned(one.name, one.kind, "dropped", "with its step", one.size_bytes)
-    step = here.journal.step(here.session, owned.step_id)
-    work = _work(here, step)
+    if one.action == "would-forget":
+        forget_retained(here.session, here.journal, owned)
+        return Cleaned(one.name, one.kind, "forgotten", one.why)
+    work = _work(here, here.journal.step(here.session, owned.step_id))
     if owned.kind == "retained":
-        drop_if_ours(here.session, here.journal, step.id, "retained", owned.name, work)
-        here.journal.close_step(here.session, step.id, "done")
-    elif step.state == "open" and step.shadow_ids and step.shadow_ids == table_proof(here.session, step.table):
-        finish(work)  # the swap was done: what is left is not to be abandoned but to be finished
-    elif step.state == "open" and step.method == Method.TABLESPACE_RELAY and step.kind == "table":
-        here.journal.close_step(here.session, step.id, bring_back(work), "abandoned by a person")
-    elif step.state == "open":
-        give_up(work, "abandoned", "abandoned by a person")
+        drop_if_ours(here.session, here.journal, owned.step_id, "retained", owned.name, work)
+        here.journal.close_step(here.session, owned.step_id, "done")
     else:
         take_down(work)
     return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)

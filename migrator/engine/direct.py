@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from migrator.db import SqlError
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.online import run_online
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
@@ -23,12 +23,16 @@ def alter(work: Work) -> None:
     """
     if _encrypted(work):
         return
-    with locked(work, "alter", [work.table.name], lock_write(work.table.name)) as session:
-        work.ddl(direct_alter(work.table.name), session)
+    to_the_end(work, [work.table.name], lambda: _alter_locked(work))
     if not _encrypted(work):
         raise Failed(
             f"{work.table.name} is not encrypted after ALTER TABLE", remedy="look at the table and the keyring"
         )
+
+
+def _alter_locked(work: Work) -> None:
+    with locked(work, "alter", [work.table.name], lock_write(work.table.name)) as held:
+        held.ddl(direct_alter(work.table.name))
 
 
 def _encrypted(work: Work) -> bool:

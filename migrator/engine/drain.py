@@ -2,7 +2,7 @@
 
 Entries are read, then *in a later statement* the present rows of their keys, then exactly those entries are
 deleted: a change after the read has an entry of its own. Only keys that lie in copied ranges: a chunk under
-way could still bring an older row than the one that was drained. AUTO_INCREMENT order is not the order of
+way could still bring an older row than the one that was drained. The order of entries is not the order of
 commits, so every pass begins at the first entry; there is no high-water mark.
 """
 
@@ -17,7 +17,7 @@ from migrator.engine.ranges import common_of
 from migrator.engine.work import Work
 from migrator.errors import Failed, LogOverflow
 from migrator.events import Backlog
-from migrator.sql.copy import drain_delete, drain_forget, drain_insert, read_log
+from migrator.sql.copy import ENTRY, drain_delete, drain_forget, drain_insert, read_log
 from migrator.sql.keys import Bound, log_columns, within
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
@@ -77,7 +77,9 @@ def uncopied(work: Work, session: Session) -> Sql:
 
 
 def drain_pass(work: Work, session: Session) -> Pass:
-    """Walk the log once and drain what lies in copied ranges. Locks rows of the shadow and of the log only.
+    """Walk the log once, or until a stop is wanted, and drain what lies in copied ranges.
+
+    Locks rows of the shadow and of the log only.
 
     Two rows that hand a unique value on can be met in either order where the shadow has unique indexes: on
     a duplicate the walk begins again, with more entries in one transaction, so that both rows are in it.
@@ -95,10 +97,10 @@ def drain_pass(work: Work, session: Session) -> Pass:
 def _walk(work: Work, session: Session, batch: int) -> Pass:
     condition = uncopied(work, session)
     after = seen = drained = 0
-    while True:
+    while not work.stop.is_set():
         entries = session.rows(read_log(work.log, condition, after=after, limit=batch))
         if not entries:
-            return Pass(seen, drained)
+            break
         seen += len(entries)
         after = int(entries[-1][0])
         ready = [int(seq) for seq, waits in entries if not waits]
@@ -106,7 +108,8 @@ def _walk(work: Work, session: Session, batch: int) -> Pass:
             session.transaction(lambda inner, ready=ready: bring(work, inner, ready))  # type: ignore[misc]
             drained += len(ready)
         if len(entries) < batch:
-            return Pass(seen, drained)
+            break
+    return Pass(seen, drained)
 
 
 def bring(work: Work, session: Session, entries: list[int]) -> None:
@@ -159,13 +162,13 @@ def keep_draining(work: Work, passes: Passes, copying: threading.Event, ending: 
 
 def tell_backlog(work: Work, session: Session, entries: int, drained: int) -> None:
     """Look at the log's size and age, tell it, note it; raises `LogOverflow` at the bound."""
-    row = session.row(f"SELECT TIMESTAMPDIFF(SECOND, noted, NOW()) FROM {qualified(work.log)} ORDER BY seq LIMIT 1")
+    oldest = session.value(f"SELECT TIMESTAMPDIFF(SECOND, MIN(noted), NOW()) FROM {qualified(work.log)} WHERE {ENTRY}")
     # Not DATA_LENGTH, which is a statistic and late: the file, which never shrinks.
     size = session.value(
         "SELECT FILE_SIZE FROM information_schema.INNODB_TABLESPACES WHERE NAME = %s",
         (f"{work.log.schema}/{work.log.name}",),
     )
-    age, used = float(row[0] if row else 0), int(size or 0)
+    age, used = float(oldest or 0), int(size or 0)
     work.listen(Backlog(work.subject, entries, used, age, drained))
     work.journal.set_step(session, work.step_id, backlog_entries=entries, backlog_bytes=used, backlog_age=age)
     if entries > work.limits.log_max_entries or used > work.limits.log_max_bytes:
@@ -191,7 +194,7 @@ def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
             )
         if work.lease.paused:
             work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
-        elif done.seen <= until:
+        elif done.seen <= until and not work.stop.is_set():
             return
         elif passes % PASSES_UNTIL_TOLD == 0:
             work.waits(f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from migrator.db import SqlError
-from migrator.engine.drain import catch_up
+from migrator.db import LOCK_WAIT, SqlError
+from migrator.engine.drain import DUPLICATE, catch_up
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
-from migrator.errors import Failed
+from migrator.errors import Failed, Mismatch
 from migrator.inventory import show_create
 from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition, together
 
 TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""
 
-_DUPLICATE: Final = 1062
+_LOCK_WAIT_TEXT: Final = "Lock wait timeout exceeded"
 
 
 def build_indexes(work: Work) -> None:
@@ -38,7 +38,7 @@ def build_indexes(work: Work) -> None:
             for names in together(work.table, missing):
                 work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow)
         except SqlError as error:
-            if error.number != _DUPLICATE or attempt == TRIES:
+            if error.number != DUPLICATE or attempt == TRIES:
                 raise
     _same_definition(work, source)
     _statistics(work)
@@ -63,14 +63,23 @@ def _same_definition(work: Work, source: str) -> None:
     expected = comparable(source, name)
     if shadow != expected:
         items = sorted(set(shadow[0]) ^ set(expected[0])) or ["order of columns or indexes, or table options"]
-        raise Failed(
+        raise Mismatch(
             f"the shadow's definition is not that of {work.table.name}: {'; '.join(items)[:500]}",
-            remedy="nothing was swapped; report it with the table's SHOW CREATE TABLE",
+            remedy="nothing was swapped; apply again copies this table anew; if it comes again, report it with the"
+            " table's SHOW CREATE TABLE",
         )
 
 
 def _statistics(work: Work) -> None:
     """No histograms: the server keeps none for an encrypted table and refuses to make one (the plan says so)."""
-    rows = work.session.rows(analyze(work.shadow))
-    if any(str(row[2]).lower() == "error" for row in rows):  # ANALYZE reports errors as rows
+    work.session.set_session("lc_messages", "'en_US'")
+    work.patiently(lambda: _analyze(work), on=work.shadow)
+
+
+def _analyze(work: Work) -> None:
+    """ANALYZE reports errors as rows that have a text and no number."""
+    errors = [str(row[3]) for row in work.session.rows(analyze(work.shadow)) if str(row[2]).lower() == "error"]
+    if any(text.startswith(_LOCK_WAIT_TEXT) for text in errors):
+        raise SqlError(LOCK_WAIT, _LOCK_WAIT_TEXT)
+    if errors:
         raise Failed(f"statistics of {work.shadow} could not be made", remedy="apply again to go on")

@@ -55,6 +55,7 @@ class StepRow:
     retained_until: str
     message: str
     copy_seconds: float
+    retain_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +131,19 @@ class Journal:
                 f"the journal in schema {self.schema} was made on server {row[1]}, this is {session.server_uuid}",
                 remedy="after a failover a person has to confirm that this is the same data",
             )
+        if missing := sorted(set(say.TABLES) - self._tables(session)):
+            raise OwnerUnknown(
+                f"the journal in schema {self.schema} lacks its tables {', '.join(missing)}",
+                remedy="somebody dropped them; restore them, or get rid of everything by hand (docs/what-if.md)",
+            )
         return True
 
+    def _tables(self, session: Session) -> set[str]:
+        rows = session.rows("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,))
+        return {str(name) for (name,) in rows}
+
     def _holds_anything_else(self, session: Session) -> bool:
-        names = {
-            str(n)
-            for (n,) in session.rows(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.schema,)
-            )
-        }
-        return bool(names - set(say.TABLES))
+        return bool(self._tables(session) - set(say.TABLES))
 
     def open(self, session: Session, tool_version: str) -> bool:
         """Make the journal where there is none; True if this call made it. Safe to repeat, also half-way."""
@@ -210,7 +214,7 @@ class Journal:
     _STEP = (
         "id, kind, schema_name, name, method, run_id, phase, state, copy_key, key_max, ranges_complete, source_ids,"
         " shadow_ids, definition, definer, rows_expected, bytes, rows_copied, rows_verified, retained_until, message,"
-        " copy_seconds"
+        " copy_seconds, retain_days"
     )
 
     @staticmethod
@@ -237,6 +241,7 @@ class Journal:
             retained_until=str(row[19] or ""),
             message=row[20],
             copy_seconds=float(row[21]),
+            retain_days=float(row[22]),
         )
 
     def open_step(self, session: Session, table: TableName, kind: str = "table") -> StepRow | None:
@@ -286,14 +291,16 @@ class Journal:
         definition: str = "",
         rows_expected: int = 0,
         bytes_expected: int = 0,
+        retain_days: float = 0.0,
     ) -> int:
         """A step begins; gives its id."""
         session.run(
             f"INSERT INTO {self._at}.steps (kind, schema_name, name, method, run_id, phase, state, copy_key, key_max,"
             " ranges_complete, source_ids, shadow_ids, definition, definer, rows_expected, bytes, rows_copied,"
-            " rows_verified, started_at, copy_seconds, waiting, message, backlog_entries, backlog_bytes, backlog_age)"
+            " rows_verified, started_at, copy_seconds, retain_days, waiting, message, backlog_entries, backlog_bytes,"
+            " backlog_age)"
             " VALUES (%s, %s, %s, %s, %s, 'begun', 'open', %s, NULL, 0, %s, '', %s, CURRENT_USER(), %s, %s, 0, 0,"
-            " UTC_TIMESTAMP(6), 0, '', '', 0, 0, 0)",
+            " UTC_TIMESTAMP(6), 0, %s, '', '', 0, 0, 0)",
             (
                 kind,
                 table.schema,
@@ -305,6 +312,7 @@ class Journal:
                 definition,
                 rows_expected,
                 bytes_expected,
+                retain_days,
             ),
         )
         return int(session.value("SELECT LAST_INSERT_ID()"))
@@ -373,9 +381,24 @@ class Journal:
         )
 
     def ranges(self, session: Session, step_id: int) -> list[RangeRow]:
-        """All ranges made so far, in key order."""
+        """All ranges made so far, in key order; raises `OwnerUnknown` unless they are as only a run writes them.
+
+        A gap between two of them, or one that says it is done but not up to which place, would be neither
+        copied nor compared.
+        """
         rows = session.rows(f"SELECT {self._RANGE} FROM {self._at}.ranges WHERE step_id = %s ORDER BY no", (step_id,))
-        return [self._range(row) for row in rows]
+        found = [self._range(row) for row in rows]
+        before: Bound | None = None
+        for no, one in enumerate(found):
+            unproved = (one.copied and one.at != one.high) or (one.verified and one.verified_at != one.high)
+            if one.no != no or one.low != before or unproved:
+                raise OwnerUnknown(
+                    f"the ranges of step {step_id} are not as a run wrote them: see range {no}",
+                    remedy="somebody changed the journal; find out who, give the table up with cleanup --abandon, and"
+                    " apply again",
+                )
+            before = one.high
+        return found
 
     def has_range(self, session: Session, step_id: int, no: int) -> bool:
         """True if the range is noted."""
@@ -463,5 +486,5 @@ class Journal:
     def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
         """After the swap: the shadow's name is gone, the old table is ours to keep and to clean up."""
         self.gone(session, "shadow", shadow)
-        self.intend(session, step_id, "retained", retained)
+        self.intend(session, step_id, "retained", retained, proof)
         self.made(session, "retained", retained, proof)

@@ -4,6 +4,9 @@ A row in the journal with a token that only grows. Taking it over from a run who
 first raises the token, then ends every session of that run by its connection attribute, and waits until
 they are gone; a session that it opens later meets the guard, which reads the token before anything else.
 So a process that was stopped and goes on cannot send one statement that changes anything.
+
+All that needs a server that shows the connection attributes. A run looks at its own when it begins and notes
+in the lease whether it can be found by them; from one that cannot, nobody takes over.
 """
 
 from __future__ import annotations
@@ -42,6 +45,19 @@ def purpose_of(run_id: str) -> str:
     return f"migrator:{run_id}"
 
 
+def sessions_of(session: Session, run_id: str) -> list[int]:
+    """The sessions of a run, of whatever account and from whatever host; a run or dry run at work has some. No locks.
+
+    Not session_account_connect_attrs: that shows only sessions from our own client host (seen on 9.7.4).
+    """
+    rows = session.rows(
+        "SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
+        " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
+        (purpose_of(run_id),),
+    )
+    return [int(session_id) for (session_id,) in rows]
+
+
 class Lease:
     """Held by one run; a context manager around the whole run."""
 
@@ -62,6 +78,7 @@ class Lease:
         self._seconds = seconds
         self._token = 0
         self._holder = ""
+        self._findable = False
         self._over = threading.Event()
         self._error: MigratorError | None = None
         self._thread: threading.Thread | None = None
@@ -74,6 +91,7 @@ class Lease:
         return purpose_of(self._run_id)
 
     def __enter__(self) -> Lease:
+        self._findable = self._session.id in self._sessions_of(self._run_id)
         before = self._take_when_free()
         if before:
             self._end_sessions_of(before)
@@ -137,15 +155,15 @@ class Lease:
         def take(session: Session) -> str:
             row = session.row(
                 f"SELECT token, run_id, host, pid, account, expires_at > UTC_TIMESTAMP(6),"
-                " TIMESTAMPDIFF(SECOND, heartbeat_at, UTC_TIMESTAMP(6)), CURRENT_USER()"
+                " TIMESTAMPDIFF(SECOND, heartbeat_at, UTC_TIMESTAMP(6)), findable, CURRENT_USER()"
                 f" FROM {self._at}.lease WHERE id = 1 FOR UPDATE"
             )
             if row is None:
                 raise Failed(
                     "the journal has no lease row", remedy="the journal is damaged: look at it before anything is run"
                 )
-            token, run_id, host, pid, account, alive, silent_seconds, me = row
-            self._holder = str(run_id) if account == me else ""
+            token, run_id, host, pid, account, alive, silent_seconds, findable, me = row
+            self._holder = str(run_id) if account == me and findable else ""
             if run_id and alive and run_id != gone:
                 raise LeaseHeld(
                     f"run {run_id} is at work on this server (host {host}, pid {pid}, seen {silent_seconds} s ago)",
@@ -156,12 +174,25 @@ class Lease:
                     f"run {run_id} of {account} is silent for {silent_seconds} s, but {me} cannot end its sessions",
                     remedy=f"apply as {account}, which can",
                 )
+            if run_id and not findable:
+                raise LeaseHeld(
+                    f"run {run_id} is silent for {silent_seconds} s, but the server does not show its sessions",
+                    remedy=f"make sure that process {pid} on host {host} has ended (KILL its sessions if that host is"
+                    f" gone), then: UPDATE {self._at}.lease SET run_id = '' WHERE id = 1",
+                )
             self._token = int(token) + 1
             session.run(
                 f"UPDATE {self._at}.lease SET token = %s, run_id = %s, host = %s, pid = %s, account = CURRENT_USER(),"
-                " heartbeat_at = UTC_TIMESTAMP(6),"
+                " findable = %s, heartbeat_at = UTC_TIMESTAMP(6),"
                 " expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1",
-                (self._token, self._run_id, socket.gethostname(), os.getpid(), int(self._seconds * 1e6)),
+                (
+                    self._token,
+                    self._run_id,
+                    socket.gethostname(),
+                    os.getpid(),
+                    self._findable,
+                    int(self._seconds * 1e6),
+                ),
             )
             return str(run_id)
 
@@ -185,13 +216,8 @@ class Lease:
             self._clock.wait(self._over, 0.1)
 
     def _sessions_of(self, run_id: str) -> list[int]:
-        """The sessions of a run of our own account; a run that lives has two at least."""
-        rows = self._session.rows(
-            "SELECT PROCESSLIST_ID FROM performance_schema.session_account_connect_attrs"
-            " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s",
-            (purpose_of(run_id),),
-        )
-        return [int(session_id) for (session_id,) in rows]
+        """As `sessions_of`; a run that lives and can be found has two at least."""
+        return sessions_of(self._session, run_id)
 
     def _beat(self, session: Session) -> None:
         try:

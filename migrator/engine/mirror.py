@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from migrator.db import Session
 from migrator.engine.drain import NEARLY_NOTHING, bring, catch_up
-from migrator.engine.moment import locked
+from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.objects import forget_triggers, intend_triggers, note_triggers, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed
-from migrator.sql.copy import lock_for_switch
+from migrator.sql.copy import ENTRY, lock_for_switch
 from migrator.sql.names import qualified
 from migrator.sql.swap import lock_write
-from migrator.sql.table import parse_definition, set_auto_increment
+from migrator.sql.table import auto_increment, set_auto_increment
 from migrator.sql.triggers import EVENTS, drop_trigger, mirror_trigger
 
 TRIES: Final = 20
@@ -28,6 +26,12 @@ def switch_to_mirror(work: Work) -> None:
     the drain goes on. Zero comes before the mirror: a mirror trigger on a row that is not drained yet would
     deadlock the application. After a crash in between, what is missing is made: see `EVENTS`.
     """
+    to_the_end(work, [work.table.name, work.shadow, work.log], lambda: _try_to_switch(work))
+    note_triggers(work, "mirror")
+    forget_triggers(work, "log")
+
+
+def _try_to_switch(work: Work) -> None:
     mirrored = intend_triggers(work, "mirror")
     if len(mirrored) == len(EVENTS):
         _drop_log_triggers(work)
@@ -38,11 +42,9 @@ def switch_to_mirror(work: Work) -> None:
         catch_up(work)
         with locked(
             work, "switch", [work.table.name, work.shadow, work.log], lock_for_switch(work.table, work.shadow, work.log)
-        ) as session:
-            done = _switch(work, session, mirrored | logs)
+        ) as held:
+            done = _switch(work, held, mirrored | logs)
         if done:
-            note_triggers(work, "mirror")
-            forget_triggers(work, "log")
             return
     raise Failed(
         f"changes of {work.table.name} come faster than they are drained:"
@@ -56,35 +58,34 @@ def _drop_log_triggers(work: Work) -> None:
     there = trigger_proofs(work.session, work.table.name)
     logs = [name for name in trigger_names(work.table.name, "log").values() if name in there]
     if logs:
-        with locked(work, "switch, rest", [work.table.name], lock_write(work.table.name)) as session:
+        with locked(work, "switch, rest", [work.table.name], lock_write(work.table.name)) as held:
             for name in logs:
-                work.ddl(drop_trigger(work.table.name.schema, name), session)
-    note_triggers(work, "mirror")
-    forget_triggers(work, "log")
+                held.ddl(drop_trigger(work.table.name.schema, name))
 
 
-def _switch(work: Work, session: Session, there: set[str]) -> bool:
-    entries = [int(row[0]) for row in session.rows(f"SELECT seq FROM {qualified(work.log)} LIMIT {NEARLY_NOTHING + 1}")]
+def _switch(work: Work, held: Held, there: set[str]) -> bool:
+    found = held.session.rows(f"SELECT seq FROM {qualified(work.log)} WHERE {ENTRY} LIMIT {NEARLY_NOTHING + 1}")
+    entries = [int(row[0]) for row in found]
     if len(entries) > NEARLY_NOTHING:
         return False
     if entries:
-        bring(work, session, entries)
-    _carry_auto_increment(work, session)
+        bring(work, held.session, entries)
+    _carry_auto_increment(work, held)
     mirror, logs = trigger_names(work.table.name, "mirror"), trigger_names(work.table.name, "log")
     for event in EVENTS:
         if mirror[event] not in there:
-            work.ddl(mirror_trigger(work.table, work.shadow, work.key_columns, event), session)
+            held.ddl(mirror_trigger(work.table, work.shadow, work.key_columns, event))
     for event in EVENTS:
         if logs[event] in there:
-            work.ddl(drop_trigger(work.table.name.schema, logs[event]), session)
+            held.ddl(drop_trigger(work.table.name.schema, logs[event]))
     return True
 
 
-def _carry_auto_increment(work: Work, session: Session) -> None:
+def _carry_auto_increment(work: Work, held: Held) -> None:
     """The source's counter, which may be ahead of its largest row: a deleted number must not come back."""
     if not any(column.auto_increment for column in work.table.columns):
         return
-    row = session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
-    found = re.search(r"AUTO_INCREMENT=(\d+)", parse_definition(str(row[1]) if row else "").options)
-    if found:
-        work.ddl(set_auto_increment(work.shadow, int(found[1])), session)
+    row = held.session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
+    counter = auto_increment(str(row[1]) if row else "")
+    if counter is not None:
+        held.ddl(set_auto_increment(work.shadow, counter))

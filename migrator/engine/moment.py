@@ -7,6 +7,9 @@ nobody holds a metadata lock on the tables; ask in the very same request; give t
 milliseconds (a second session ends our own statement; lock_wait_timeout knows whole seconds only); let
 traffic flow, and try again. Where no free instant ever comes, ask without looking, with slowly growing
 patience. Measured: docs/how-it-works.md.
+
+Within a moment a statement can meet a lock that came after that instant: LOCK INSTANCE FOR BACKUP. Then the
+moment is given back at once, and all of it is done again.
 """
 
 from __future__ import annotations
@@ -16,16 +19,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from migrator.db import INTERRUPTED, TRY_AGAIN, Session, SqlError, jitter
 from migrator.engine.work import Work
 from migrator.errors import Failed
-from migrator.events import Moment
+from migrator.events import DdlDone, DdlStarting, Moment
 from migrator.inventory import read_blockers
 from migrator.model import TableName
 from migrator.sql.statement import Sql
 from migrator.sql.swap import after_probe
+
+T = TypeVar("T")
 
 FIRST_PATIENCE_SECONDS: Final = 0.003
 """How long our request may wait, and others behind it, after a free instant was seen."""
@@ -34,11 +39,15 @@ LONGEST_PATIENCE_SECONDS: Final = 0.1
 """How long it may wait at most where no free instant is ever seen."""
 
 BLIND_AFTER_SECONDS: Final = 10.0
-"""After so long without a free instant, ask without looking."""
+"""After so long without a free instant, ask without looking at the tables."""
+
+PATIENCE_WITHIN_SECONDS: Final = 0.02
+"""How long a statement may wait while the tables are held."""
 
 TELL_EVERY_SECONDS: Final = 2.0
 
 _BUSY: Final = 1242
+_LATER: Final = INTERRUPTED | TRY_AGAIN
 
 Send = Callable[[Session, Session, Sql, float], None]
 """Sends a statement in the first session, and ends it by the second if it waits for its lock for longer than that."""
@@ -56,18 +65,69 @@ class Struck:
     """That request: waiting for the lock, and the statement itself."""
 
 
+class GivenBack(Failed):
+    """A moment was given back half-done, since a statement in it had to wait; see `to_the_end`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A moment while it lasts."""
+
+    work: Work
+    session: Session
+    """That has the locks."""
+    ender: Session
+
+    def ddl(self, statement: Sql) -> None:
+        """Send a statement that changes a definition, and tell before and after.
+
+        Raises `GivenBack` if it waits for a lock; it has not happened then, as far as one can know.
+        """
+        work, shown = self.work, statement.shown
+        work.listen(DdlStarting(work.subject, shown))
+        began = work.clock.monotonic()
+        try:
+            _send(work, self.session, self.ender, statement, PATIENCE_WITHIN_SECONDS)
+        except SqlError as error:
+            if error.number not in _LATER:
+                raise
+            raise GivenBack(
+                f"the tables were held, and then a statement had to wait: {error}", remedy="apply again to go on"
+            ) from None
+        work.listen(DdlDone(work.subject, shown, work.clock.monotonic() - began))
+
+
+def to_the_end(work: Work, tables: Sequence[TableName], attempt: Callable[[], T]) -> T:
+    """Do what needs a moment on the tables, again from the top whenever the moment was given back.
+
+    So the attempt looks at what is there already, as after a crash. Raises `Failed`, and names who is in the
+    way, if it was not done within the limit.
+    """
+    began = work.clock.monotonic()
+    while True:
+        try:
+            return attempt()
+        except GivenBack:
+            waited = work.clock.monotonic() - began
+            if waited > work.limits.moment_wait_seconds:
+                raise _in_the_way(work, tables, waited) from None
+        work.check()
+        work.waits("the exclusive moment was given back, a lock had come", waited, read_blockers(work.session, tables))
+        work.clock.wait(work.stop, jitter(0.3))
+
+
 @contextmanager
-def locked(work: Work, purpose: str, tables: Sequence[TableName], lock_tables: str) -> Iterator[Session]:
-    """Hold LOCK TABLES on the tables for the body, in a session of its own, which is given.
+def locked(work: Work, purpose: str, tables: Sequence[TableName], lock_tables: str) -> Iterator[Held]:
+    """Hold LOCK TABLES on the tables for the body, in a session of its own. Only within `to_the_end`.
 
     Everybody else waits while the body runs, so it is short. Raises `Failed` if there was no instant for
     it within the limit; nothing is changed then.
     """
-    with work.open() as session:
+    with work.open() as session, work.open() as ender:
         struck = strike(work, session, tables, Sql(lock_tables), wait_seconds=work.limits.moment_wait_seconds)
         began = work.clock.monotonic()
         try:
-            yield session
+            yield Held(work, session, ender)
         finally:
             _unlock(session)
             tell(work, purpose, struck, work.clock.monotonic() - began)
@@ -109,11 +169,11 @@ def strike(
 
     Gives up each try within milliseconds of waiting, for `wait_seconds` in all; then raises `Failed` and
     names who is in the way. The statement itself is never ended once it has its lock and does not wait.
-    With `patience_seconds` of one's own the statement is never sent without looking first. `send` is for
-    statements that do more than wait and be done.
+    With `patience_seconds` of one's own the statement is never sent without looking at the tables first.
+    `send` is for statements that do more than wait and be done.
     """
     send = send or partial(_send, work)
-    asked = after_probe(tables, statement)
+    asked, unasked = after_probe(tables, statement), after_probe((), statement)
     began = told = work.clock.monotonic()
     probes, tries, patience, blind = 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
     with work.open() as ender:
@@ -122,10 +182,10 @@ def strike(
             sent = work.clock.monotonic()
             try:
                 probes += 1
-                send(session, ender, statement if blind else asked, patience)
+                send(session, ender, unasked if blind else asked, patience)
                 return Struck(probes, tries + 1, sent - began, work.clock.monotonic() - sent)
             except SqlError as error:
-                if error.number not in {_BUSY} | INTERRUPTED | TRY_AGAIN:
+                if error.number not in {_BUSY} | _LATER:
                     raise
                 tries += error.number != _BUSY
             waited = work.clock.monotonic() - began
@@ -169,7 +229,8 @@ def _end_if_waiting(ender: Session, session_id: int) -> bool:
         state = ender.value(
             "SELECT PROCESSLIST_STATE FROM performance_schema.threads WHERE PROCESSLIST_ID = %s", (session_id,)
         )
-        if state is not None and "Waiting for" in str(state):
+        # Not each "Waiting for": what waits for a replica's answer has been done.
+        if state is not None and str(state).startswith("Waiting for") and str(state).endswith("lock"):
             ender.run(f"KILL QUERY {session_id}")
     except SqlError:
         return False  # without this session lock_wait_timeout still ends the wait, after a second

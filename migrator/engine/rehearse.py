@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from typing import Final
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
@@ -21,7 +23,7 @@ from migrator.engine.migrate import STORY
 from migrator.engine.objects import make_table, table_proof
 from migrator.engine.relay import encrypt, move_in, move_out, settle
 from migrator.engine.sessions import Sessions
-from migrator.engine.work import Work, limits_of, tell_event, work_on
+from migrator.engine.work import Work, limits_of, side_by_side, tell_event, work_on
 from migrator.errors import MigratorError, Stopped
 from migrator.events import Listener, StepEnded, StepStarted
 from migrator.inventory import read_inventory, show_create
@@ -34,6 +36,8 @@ from migrator.sql.names import twin_of
 from migrator.sql.story import Said, statements, tablespace
 from migrator.sql.swap import rename
 from migrator.sql.table import create_shadow
+
+SIDE_BY_SIDE: Final = 4
 
 _NOTHING = Rehearsal("nothing")
 
@@ -128,26 +132,45 @@ def _reviewed(
 
 
 def _try_all(here: _Here, inventory: Inventory) -> dict[str, Rehearsal]:
+    """Each step on its twin, some side by side: they wait for the disk more than for anything else."""
     made_journal = here.journal.open(here.session, __version__)
     tables = {table.name: table for table in inventory.tables}
+    todo = [
+        (step, tables[step.table])
+        for step in here.plan.steps
+        if step.changes_something and step.table in tables and not tables[step.table].encrypted
+    ]
+    waiting = SimpleQueue[tuple[Step, Table]]()
+    for one in todo:
+        waiting.put(one)
     tried: dict[str, Rehearsal] = {}
+
+    def work(ending: threading.Event) -> None:
+        with here.sessions.borrow() as session:
+            while not ending.is_set():
+                if here.stop.is_set():
+                    raise Stopped("stopped; what was built for the rehearsal is removed again")
+                try:
+                    step, table = waiting.get_nowait()
+                except Empty:
+                    return
+                tried[step.name] = _told(replace(here, session=session), step, table)
+
     try:
-        for step in here.plan.steps:
-            if here.stop.is_set():
-                raise Stopped("stopped; what was built for the rehearsal is removed again")
-            table = tables.get(step.table) if step.table else None
-            if table is not None and step.changes_something and not table.encrypted:
-                here.listen(StepStarted(step.name, step.method, 0, 0, resumed=False))
-                began = here.clock.monotonic()
-                tried[step.name] = result = _try(here, step, table)
-                outcome = "done" if result.result == "ok" else "failed"
-                here.listen(
-                    StepEnded(step.name, outcome, here.clock.monotonic() - began, result.message, result.remedy)
-                )
+        side_by_side([work] * min(SIDE_BY_SIDE, len(todo)))
     finally:
         if made_journal and not here.journal.was_used(here.session):
             here.journal.remove(here.session)
     return tried
+
+
+def _told(here: _Here, step: Step, table: Table) -> Rehearsal:
+    here.listen(StepStarted(step.name, step.method, 0, 0, resumed=False))
+    began = here.clock.monotonic()
+    result = _try(here, step, table)
+    outcome = "done" if result.result == "ok" else "failed"
+    here.listen(StepEnded(step.name, outcome, here.clock.monotonic() - began, result.message, result.remedy))
+    return result
 
 
 def _try(here: _Here, step: Step, table: Table) -> Rehearsal:
@@ -190,12 +213,17 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
             leg(work)
         return Rehearsal("ok", "moved in, encrypted and moved out on an empty twin")
     if step.method is Method.DIRECT_ALTER:
+        # Rebuilt, it is told by another proof: till that is noted, being in the journal's schema is all the proof.
+        here.journal.intend(here.session, work.step_id, "twin", twin)
         alter(work)
         return Rehearsal("ok", "altered on an empty twin")
     for name, phase in STORY:
         if name == "swap":
             break
         phase(work)
+    # Whoever is killed in between leaves any two of these names: `cleanup` drops what it finds under them.
+    for kind, bears in (("twin", twin), ("shadow", work.shadow), ("twin", work.retained)):
+        here.journal.intend(here.session, work.step_id, kind, bears)
     work.ddl(rename(twin, work.shadow, work.retained))
     work.ddl(rename(twin, work.retained, work.shadow))  # and back, so that what is taken down is what was noted
     return Rehearsal("ok", "built, logged, mirrored, verified and swapped on an empty twin")
@@ -209,7 +237,7 @@ def _work(here: _Here, step: Step, table: Table, step_id: int) -> Work:
         sessions=here.sessions,
         lease=_NoLease(purpose_of(here.run_id)),
         journal=here.journal,
-        limits=limits_of(here.plan.defaults, step),
+        limits=replace(limits_of(here.plan.defaults, step), workers=1),  # no row to share
         listen=_quiet,
         stop=here.stop,
         clock=here.clock,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names
 from migrator.engine.work import Work
-from migrator.errors import Failed
+from migrator.errors import Failed, SourceChanged
 from migrator.inventory import read_tables
 from migrator.model import TableName
 from migrator.sql.copy import drain_forget
@@ -13,7 +13,15 @@ from migrator.sql.keys import log_columns
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
 from migrator.sql.swap import lock_write
-from migrator.sql.table import column_list, create_log, create_shadow, deferred_indexes, encrypt_shadow, stored_columns
+from migrator.sql.table import (
+    column_list,
+    create_log,
+    create_shadow,
+    deferred_indexes,
+    encrypt_shadow,
+    fence_log,
+    stored_columns,
+)
 from migrator.sql.triggers import EVENTS, log_trigger
 
 
@@ -28,11 +36,14 @@ def build(work: Work) -> None:
 
     proof = make_table(work, "shadow", work.shadow, shadow)
     work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
-    if not read_tables(work.session, [work.shadow])[0].encrypted:
+    made = read_tables(work.session, [work.shadow])
+    if not made:
+        raise SourceChanged(f"{work.shadow} is not as this run made it", remedy="apply again: it is made anew")
+    if not made[0].encrypted:
         raise Failed(
             f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
         )
-    make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns)])
+    make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns), fence_log(name)])
     _prove_rights(work)
 
 
@@ -61,10 +72,14 @@ def start_logging(work: Work) -> None:
 
     LOCK TABLES has waited out every transaction that used the table before, so none is missed.
     """
+    to_the_end(work, [work.table.name], lambda: _make_log_triggers(work))
+    note_triggers(work, "log")
+
+
+def _make_log_triggers(work: Work) -> None:
     there = intend_triggers(work, "log")
     names = trigger_names(work.table.name, "log")
-    with locked(work, "log triggers", [work.table.name], lock_write(work.table.name)) as session:
+    with locked(work, "log triggers", [work.table.name], lock_write(work.table.name)) as held:
         for event in EVENTS:
             if names[event] not in there:
-                work.ddl(log_trigger(work.table.name, work.log, work.key_columns, event), session)
-    note_triggers(work, "log")
+                held.ddl(log_trigger(work.table.name, work.log, work.key_columns, event))

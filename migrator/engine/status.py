@@ -8,7 +8,7 @@ from typing import Final, Literal
 from migrator.db import Session
 from migrator.engine.journal import Journal, StepRow
 from migrator.inventory import read_server
-from migrator.model import Blocker, Method, TableName
+from migrator.model import Blocker, Method
 from migrator.report.values import (
     BacklogStatus,
     RetainedTable,
@@ -27,12 +27,19 @@ ETA_SPREAD: Final = 0.5
 
 
 def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
-    """The latest run and its steps; `run` is None where nothing was ever applied. No locks."""
+    """The latest run with its steps, and what earlier ones left unfinished or retained. No locks.
+
+    `run` is None where nothing was ever applied.
+    """
     journal = journal or Journal()
     server = server_id(read_server(session))
     now = str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
-    run = _run(session, journal) if journal.exists(session) else None
-    return StatusReport(server, now, run)
+    if not journal.exists(session):
+        return StatusReport(server, now, None)
+    run = _run(session, journal)
+    unfinished = journal.steps(session, states=["open", "swapped"])
+    earlier = [one for one in unfinished if one.kind != "rehearsal" and (run is None or one.run_id != run.run_id)]
+    return StatusReport(server, now, run, tuple(_step(session, journal, step, working=False) for step in earlier))
 
 
 def _run(session: Session, journal: Journal) -> RunStatus | None:
@@ -52,7 +59,11 @@ def _run(session: Session, journal: Journal) -> RunStatus | None:
         state = "ended"
     elif working:
         state = "paused" if paused else "running"
-    steps = tuple(_step(session, journal, step, working=working) for step in journal.steps(session, run_id=str(run_id)))
+    steps = tuple(
+        _step(session, journal, step, working=working)
+        for step in journal.steps(session, run_id=str(run_id))
+        if step.kind != "rehearsal"
+    )
     return RunStatus(
         run_id=str(run_id),
         plan_hash=str(plan_hash),
@@ -123,10 +134,3 @@ def _rate(session: Session, journal: Journal, step: StepRow, done: int) -> float
         (step.id,),
     )
     return done / float(seconds) if done and seconds else None
-
-
-def retained_tables(session: Session, journal: Journal) -> dict[TableName, StepRow]:
-    """Every retained table that the journal knows, with the step that left it."""
-    return {
-        retained_of(step.table): step for step in journal.steps(session, states=["swapped"]) if step.kind == "table"
-    }

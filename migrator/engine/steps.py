@@ -10,10 +10,12 @@ from migrator.clock import Clock
 from migrator.db import Session, SqlError
 from migrator.engine.clean import give_up
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
-from migrator.engine.journal import Journal
+from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import Lease
 from migrator.engine.migrate import migrate
 from migrator.engine.objects import table_proof
+from migrator.engine.ours import forget_retained, retained_is_gone
+from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
 from migrator.engine.watch import check_source
@@ -31,9 +33,10 @@ from migrator.errors import (
 )
 from migrator.events import ChunkVerified, Event, Listener, Moment, Retained, StepEnded, StepStarted
 from migrator.inventory import read_tables, show_create
-from migrator.model import Inventory, Method, Table, TableName
+from migrator.model import Method, Table, TableName
+from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
-from migrator.planner.plan import Plan, Step
+from migrator.planner.plan import Plan, Step, fingerprint_of
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
 from migrator.sql.names import retained_of
 
@@ -56,7 +59,9 @@ class Run:
     journal: Journal
     run_id: str
     plan: Plan
-    inventory: Inventory
+    left_in_clear: frozenset[str]
+    """Subjects that the plan skips though they lie in clear."""
+    turns: Turns
     listen: Listener
     stop: threading.Event
     clock: Clock
@@ -68,12 +73,17 @@ def do_step(run: Run, step: Step) -> StepOutcome:
     Raises only what ends the run: `LeaseLost`, `ServerUnreachable`.
     """
     if not step.changes_something and not _swapped_but_not_finished(run, step):
-        refused = step.method is Method.REFUSE
-        return outcome_of(step, "refused" if refused else "skipped", message=step.why, in_clear=refused)
+        if step.name in run.left_in_clear:
+            return outcome_of(step, "left", message="the plan says to skip it", in_clear=True)
+        if step.method is Method.REFUSE:
+            remedy = next((finding.remedy for finding in step.findings if finding.blocks), "")
+            return outcome_of(step, "refused", message=step.why, remedy=remedy, in_clear=True)
+        return outcome_of(step, "skipped", message=step.why)
     listen = Seen(step, run.listen)
     began = run.clock.monotonic()
     try:
-        why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
+        with run.turns.of(step.name):
+            why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
         outcome = outcome_of(step, "skipped" if why_not else "done", message=why_not)
     except (LeaseLost, ServerUnreachable):
         raise
@@ -182,10 +192,8 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
     if open_step is not None and open_step.state == "swapped":
         if table.encrypted:
             return "already encrypted"
-        raise SourceChanged(
-            f"{name} was encrypted by an earlier run and lies in clear again; its old table is still retained",
-            remedy=f"look at {retained_of(name)}; then: migrator cleanup --now, and apply again",
-        )
+        _forget_the_swap(run, open_step)
+        open_step = None
     if open_step is not None and open_step.method == Method.DIRECT_ALTER != step.method:
         run.journal.close_step(run.session, open_step.id, "void", "begun anew by another method")
         open_step = None
@@ -199,6 +207,7 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
     if key is None and step.method is Method.SHADOW_COPY:
         raise SourceChanged(f"{name} has no usable key any more", remedy="plan again")
     if open_step is None:
+        _as_reviewed(step, table)
         step_id = run.journal.new_step(
             run.session,
             kind="table",
@@ -210,12 +219,37 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
             definition=show_create(run.session, name),
             rows_expected=table.rows,
             bytes_expected=table.size_bytes,
+            retain_days=run.plan.defaults.retain_days,
         )
     else:
         step_id = open_step.id
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
+        if step.changes_something:  # a plan that skips the table says nothing about its old one
+            run.journal.set_step(run.session, step_id, retain_days=run.plan.defaults.retain_days)
     listen(StepStarted(str(name), step.method, table.rows, table.size_bytes, resumed=open_step is not None))
     return _work(run, step, table, step_id, listen)
+
+
+def _as_reviewed(step: Step, table: Table) -> None:
+    """Raise `SourceChanged` if the table was altered between the review and its turn, which may be hours of a run."""
+    now = definition(table)
+    if step.fingerprint and step.fingerprint != fingerprint_of(now):
+        raise SourceChanged(
+            f"{table.name} is not as it was when the plan was made: {'; '.join(changes(step.definition, now)[:3])}",
+            remedy="plan again, and review that",
+        )
+
+
+def _forget_the_swap(run: Run, swapped: StepRow) -> None:
+    """Close the step of an earlier run whose table is in clear again; not while its old table is still there."""
+    for one in run.journal.owned(run.session, swapped.id):
+        if one.kind == "retained" and not retained_is_gone(run.session, one):
+            raise SourceChanged(
+                f"{swapped.table} was encrypted by an earlier run and lies in clear again; {one.name} is still there",
+                remedy=f"look which of the two has your rows; drop or rename {one.name} by hand, and apply again",
+            )
+        forget_retained(run.session, run.journal, one)
+    run.journal.close_step(run.session, swapped.id, "done", "in clear again")
 
 
 def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) -> Work:

@@ -8,7 +8,7 @@ would read an empty or half-full table after the RENAME, without any error.
 from __future__ import annotations
 
 from migrator.db import SqlError
-from migrator.engine.moment import locked
+from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.older import wait_out_older
 from migrator.engine.watch import check_source
@@ -35,21 +35,25 @@ def swap(work: Work) -> None:
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
     try:
-        with locked(
-            work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)
-        ) as session:
-            # Whoever changed a definition or truncated while we waited for this instant has done it by now.
-            check_source(work, triggers="mirror")
-            work.ddl(rename(work.table.name, work.shadow, work.retained), session)
+        to_the_end(work, [work.table.name, work.shadow], lambda: _rename_locked(work))
     except SqlError as error:
-        if not error.link_lost:
-            raise
-        work.session.reconnect()
+        # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
+        if error.link_lost:
+            work.session.reconnect()
         if not swapped_already(work):
             raise
         return
     if not swapped_already(work):
         raise _ambiguous(work)
+
+
+def _rename_locked(work: Work) -> None:
+    if swapped_already(work):
+        return
+    with locked(work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)) as held:
+        # Whoever changed a definition or truncated while we waited for this instant has done it by now.
+        check_source(work, triggers="mirror")
+        held.ddl(rename(work.table.name, work.shadow, work.retained))
 
 
 def swapped_already(work: Work) -> bool:
@@ -58,6 +62,8 @@ def swapped_already(work: Work) -> bool:
     if table_proof(work.session, work.shadow) == step.shadow_ids:
         return False
     name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
+    if name == step.source_ids:
+        return False  # the shadow was dropped or rebuilt by somebody, which `check_source` says
     if name == step.shadow_ids and old == step.source_ids:
         return True
     raise _ambiguous(work)
@@ -90,7 +96,7 @@ def finish(work: Work) -> None:
     work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
-        (int(work.limits.retain_days * 86400),),
+        (int(step.retain_days * 86400),),
     )
     work.journal.set_step(work.session, work.step_id, retained_until=until)
     work.journal.close_step(work.session, work.step_id, "swapped")

@@ -12,7 +12,7 @@ from migrator.engine.work import Work
 from migrator.errors import SourceChanged
 from migrator.inventory import show_create
 from migrator.model import TableName
-from migrator.sql.table import comparable
+from migrator.sql.table import comparable, parse_definition
 
 _REMEDY = "apply again: the copy of this table begins anew"
 
@@ -34,22 +34,39 @@ def check_source(work: Work, *, triggers: str, session: Session | None = None) -
         mine = owned.get((kind, name))
         if mine is None or table_proof(asked, name) != mine.proof:
             raise SourceChanged(f"{name} is not as this run made it", remedy=_REMEDY)
+    _check_shadow(work, asked, whole=triggers == "mirror")
     proofs = trigger_proofs(asked, work.table.name)
     ours = {*trigger_names(work.table.name, "log").values(), *trigger_names(work.table.name, "mirror").values()}
     if added := sorted(set(proofs) - ours):
         raise SourceChanged(
             f"a trigger was added to {work.table.name} since its copy began: {', '.join(added)}", remedy=_REMEDY
         )
-    child = asked.row(
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
-        " WHERE UNIQUE_CONSTRAINT_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s LIMIT 1",
-        (work.table.name.schema, work.table.name.name),
+    # InnoDB's own list: REFERENTIAL_CONSTRAINTS hides tables that our account has no privilege for.
+    child = asked.value(
+        "SELECT FOR_NAME FROM information_schema.INNODB_FOREIGN WHERE REF_NAME = %s LIMIT 1",
+        (f"{work.table.name.schema}/{work.table.name.name}",),
     )
     if child is not None:
         raise SourceChanged(
-            f"a foreign key of {child[0]}.{child[1]} refers to {work.table.name} since its copy began", remedy=_REMEDY
+            f"a foreign key of {str(child).replace('/', '.', 1)} refers to {work.table.name} since its copy began",
+            remedy=_REMEDY,
         )
     for trigger in trigger_names(work.table.name, triggers).values():
         mine = owned.get(("trigger", TableName(work.table.name.schema, trigger)))
         if mine is None or mine.state != "made" or proofs.get(trigger) != mine.proof:
             raise SourceChanged(f"trigger {trigger} on {work.table.name} is not as this run made it", remedy=_REMEDY)
+
+
+def _check_shadow(work: Work, asked: Session, *, whole: bool) -> None:
+    """Raise `SourceChanged` if somebody altered the shadow: an INSTANT ALTER leaves its id alone.
+
+    Until its indexes are built (`whole`), only what is no index is compared.
+    """
+    source, shadow = (show_create(asked, name) for name in (work.table.name, work.shadow))
+    wanted, _ = comparable(source, work.table.name.name)
+    found, _ = comparable(shadow, work.shadow.name)
+    if not whole:
+        indexes = {*parse_definition(source).indexes.values(), *parse_definition(shadow).indexes.values()}
+        wanted, found = (tuple(item for item in items if item not in indexes) for items in (wanted, found))
+    if wanted != found:
+        raise SourceChanged(f"the definition of {work.shadow} is not that of {work.table.name}", remedy=_REMEDY)

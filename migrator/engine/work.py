@@ -52,7 +52,6 @@ class Limits:
     moment_wait_seconds: float
     swap_wait_seconds: float
     index_build_memory_bytes: int
-    retain_days: float
 
 
 def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
@@ -66,7 +65,6 @@ def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
         moment_wait_seconds=defaults.moment_wait_seconds,
         swap_wait_seconds=defaults.swap_wait_seconds,
         index_build_memory_bytes=defaults.index_build_memory_bytes,
-        retain_days=defaults.retain_days,
     )
 
 
@@ -108,7 +106,10 @@ class Work:
     def check(self) -> None:
         """Raise `Stopped` if a stop is wanted, or what the heartbeat met."""
         if self.stop.is_set():
-            raise Stopped("stopped at a safe point; the triggers stay and go on logging", remedy="apply again to go on")
+            raise Stopped(
+                "stopped at a safe point; what was made so far stays, and any triggers go on writing",
+                remedy="apply again to go on",
+            )
         self.lease.check()
 
     def checkpoint(self, ending: threading.Event | None = None) -> None:
@@ -138,27 +139,35 @@ class Work:
         noted = json.dumps({"doing": leg_words(event)})
         self.journal.set_step(self.session, self.step_id, waiting=noted)
 
-    def ddl(self, statement: Sql, session: Session | None = None, *, on: TableName | None = None) -> None:
+    def ddl(self, statement: Sql, *, on: TableName | None = None) -> None:
         """Send a statement that changes a definition, and tell before and after.
 
-        Only for what the application does not use, or holds locked itself (`session`). Repeated while
-        somebody keeps a metadata lock on the table `on` (a backup, a person), who is named; nothing has
-        happened then. Never repeated for any other reason: look instead.
+        Only for what the application does not use. Repeated while somebody keeps a metadata lock on the
+        table `on`: see `patiently`.
         """
         shown = statement.shown
         self.listen(DdlStarting(self.subject, shown))
         began = self.clock.monotonic()
+        self.patiently(lambda: self.session.run(statement), on=on)
+        self.listen(DdlDone(self.subject, shown, self.clock.monotonic() - began))
+
+    def patiently(self, send: Callable[[], object], *, on: TableName | None) -> None:
+        """Repeat what is sent while somebody (a backup, a person) keeps a metadata lock on the table, who is named.
+
+        Nothing has happened then. Never repeated for any other reason: look instead. Raises what `send`
+        raised last if the lock stays for `moment_wait_seconds`.
+        """
+        began = self.clock.monotonic()
         while True:
             try:
-                (session or self.session).run(statement)
-                break
+                send()
+                return
             except SqlError as error:
                 waited = self.clock.monotonic() - began
                 if error.number != LOCK_WAIT or on is None or waited > self.limits.moment_wait_seconds:
                     raise
                 self.checkpoint()
                 self.waits(f"waiting for a metadata lock on {on}", waited, read_blockers(self.session, [on]))
-        self.listen(DdlDone(self.subject, shown, self.clock.monotonic() - began))
 
     def phase(self, name: str, work: Callable[[Work], None]) -> None:
         """Run one phase; then the journal says that it is done."""

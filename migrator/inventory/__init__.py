@@ -45,11 +45,18 @@ def read_inventory(
     """
     read_at = str(session.value(_NOW))
     server = read_server(session)
-    tables, tablespaces = read_all(session, wanted=wanted, journal_schema=journal_schema)
+    found = read_all(session, wanted=wanted, journal_schema=journal_schema)
     own = SYSTEM_SCHEMAS | {journal_schema}
     schemas = tuple(
         Schema(str(name), default_encryption=str(encrypted).upper() == "YES")
         for name, encrypted in session.rows(_SCHEMAS)
         if str(name) not in own
     )
-    return Inventory(server=server, schemas=schemas, tables=tables, tablespaces=tablespaces, read_at=read_at)
+    return Inventory(
+        server=server,
+        schemas=schemas,
+        tables=found.tables,
+        tablespaces=found.tablespaces,
+        read_at=read_at,
+        names=found.names,
+    )

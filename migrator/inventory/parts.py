@@ -98,7 +98,7 @@ def _by_table(rows: Iterable[Row], make: Callable[[Row], V]) -> dict[TableName, 
 
 _COLUMNS: Final = """
     SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, IS_NULLABLE, CHARACTER_SET_NAME,
-           COLLATION_NAME, EXTRA, SRS_ID
+           COLLATION_NAME, EXTRA, SRS_ID, GENERATION_EXPRESSION
     FROM information_schema.COLUMNS
     WHERE {TABLE_SCHEMA} AND {TABLE_NAME}
     ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION
@@ -107,7 +107,7 @@ _GENERATED: Final = re.compile(r"\b(STORED|VIRTUAL) GENERATED\b")
 
 
 def _column(row: Row) -> Column:
-    _, _, name, type_, data_type, nullable, charset, collation, extra, srid = row
+    _, _, name, type_, data_type, nullable, charset, collation, extra, srid, expression = row
     words = str(extra or "").upper()
     generated = _GENERATED.search(words)
     return Column(
@@ -121,6 +121,7 @@ def _column(row: Row) -> Column:
         invisible="INVISIBLE" in words.split(),
         auto_increment="AUTO_INCREMENT" in words.split(),
         srid=int(srid) if srid is not None else None,
+        expression=str(expression or "") if generated else "",
     )
 
 
@@ -128,7 +129,7 @@ def _column(row: Row) -> Column:
 
 _KEYS: Final = """
     SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE,
-           IS_VISIBLE
+           IS_VISIBLE, EXPRESSION
     FROM information_schema.STATISTICS
     WHERE {TABLE_SCHEMA} AND {TABLE_NAME}
     ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX
@@ -141,15 +142,16 @@ def _keys(rows: Iterable[Row]) -> dict[TableName, list[Key]]:
 
 
 def _key(name: str, rows: Sequence[Row]) -> Key:
-    _, _, _, non_unique, _, _, _, type_, visible = rows[0]
+    _, _, _, non_unique, _, _, _, type_, visible, _ = rows[0]
     parts = tuple(
         KeyPart(
             column=str(column) if column is not None else None,
             # SUB_PART of a SPATIAL index is the size of a bounding box.
             prefix=int(prefix) if prefix is not None and type_ != "SPATIAL" else None,
             descending=collation == "D",
+            expression=str(expression or ""),
         )
-        for _, _, _, _, column, prefix, collation, _, _ in rows
+        for _, _, _, _, column, prefix, collation, _, _, expression in rows
     )
     return Key(name=name, parts=parts, unique=not int(non_unique), type=str(type_), visible=str(visible) == "YES")
 
@@ -180,16 +182,19 @@ def _trigger(row: Row) -> Trigger:
 
 
 _CHECKS: Final = """
-    SELECT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME
-    FROM information_schema.TABLE_CONSTRAINTS
+    SELECT TABLE_SCHEMA, TABLE_NAME, c.CONSTRAINT_NAME, d.CHECK_CLAUSE
+    FROM information_schema.TABLE_CONSTRAINTS c
+    LEFT JOIN information_schema.CHECK_CONSTRAINTS d
+      ON d.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND d.CONSTRAINT_NAME = c.CONSTRAINT_NAME
     WHERE CONSTRAINT_TYPE = 'CHECK' AND {TABLE_SCHEMA} AND {TABLE_NAME}
-    ORDER BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME
+    ORDER BY TABLE_SCHEMA, TABLE_NAME, c.CONSTRAINT_NAME
 """
 
 
 def _check(row: Row) -> Check:
-    _, table, name = map(str, row)
-    return Check(name, generated_name=re.fullmatch(re.escape(table) + r"_chk_[0-9]+", name) is not None)
+    table, name, expression = str(row[1]), str(row[2]), str(row[3] or "")
+    generated_name = re.fullmatch(re.escape(table) + r"_chk_[0-9]+", name) is not None
+    return Check(name, generated_name=generated_name, expression=expression)
 
 
 # -- partitions and histograms ------------------------------------------------------------------------

@@ -8,7 +8,7 @@ its decoded name (`filenames`), and where its rows lie by the number SPACE (`seg
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from migrator.db import Row, Session, SqlError
@@ -27,7 +27,7 @@ SYSTEM_SCHEMAS: Final = frozenset({"mysql", "sys", "information_schema", "perfor
 JOURNAL_SCHEMA: Final = "migrator"
 """Where the journal lies unless a setting says otherwise; its tables are nobody's data."""
 
-_NAMES: Final = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
+_NAMES: Final = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE = 'BASE TABLE' FROM information_schema.TABLES"
 
 
 def read_tables(session: Session, names: Collection[TableName]) -> tuple[Table, ...]:
@@ -41,31 +41,41 @@ def read_tables(session: Session, names: Collection[TableName]) -> tuple[Table, 
     the server waits for a metadata lock, for about ten seconds.
     """
     wanted = frozenset(names)
-    return read_all(session, wanted=wanted.__contains__, journal_schema="")[0]
+    return read_all(session, wanted=wanted.__contains__, journal_schema="").tables
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the server holds: tables in scope, tablespaces, and all names that tables or views bear, in scope or not."""
+
+    tables: tuple[Table, ...]
+    tablespaces: tuple[Tablespace, ...]
+    names: frozenset[TableName]
 
 
 def read_all(
     session: Session, *, wanted: Callable[[TableName], bool] | None = None, journal_schema: str = JOURNAL_SCHEMA
-) -> tuple[tuple[Table, ...], tuple[Tablespace, ...]]:
+) -> Found:
     """Every wanted base table outside of the server's own schemas and the journal's, and the tablespaces.
 
     Of tablespaces that hold one table only those of the tables that were read. See `read_tables`.
     """
     grants = read_grants(session)
     own = SYSTEM_SCHEMAS | {journal_schema}
-    seen = (TableName(str(schema), str(name)) for schema, name in session.rows(_NAMES))
+    seen = {TableName(str(schema), str(name)): bool(base) for schema, name, base in session.rows(_NAMES)}
     innodb = read_innodb(session, grants.account)
 
     def in_scope(table: TableName) -> bool:
         return table.schema not in own and (wanted is None or wanted(table))
 
-    names = {table for table in seen if in_scope(table)}
+    names = {table for table, base in seen.items() if base and in_scope(table)}
     # One that we hold SELECT on would be visible: it was made after the first look, or is being dropped.
     hidden = {t for t in innodb.segments if t not in names and in_scope(t) and not grants.hold("SELECT", t)}
     tables = [*_read_visible(session, names, innodb, grants), *(_hidden(t, innodb) for t in hidden)]
     spaces = {segment.space for table in tables for segment in table.segments}
     shared = tuple(t for t in innodb.tablespaces if t.kind is not TablespaceKind.FILE_PER_TABLE or t.space in spaces)
-    return tuple(sorted(tables, key=lambda table: table.name)), shared
+    taken = frozenset(name for name in seen if name.schema not in own)
+    return Found(tuple(sorted(tables, key=lambda table: table.name)), shared, taken)
 
 
 def show_create(session: Session, table: TableName) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from migrator.model import Finding, Inventory, Server, Table, TableName, Tablespace, TablespaceKind
 from migrator.planner.keys import key_obstacle, usable_key
 from migrator.planner.privileges import grant
+from migrator.planner.time_zones import computed_in_a_time_zone, timestamp_columns
 from migrator.planner.units import about
 from migrator.sql.names import MAX_NAME, log_of, qualified, retained_of, shadow_of, trigger_name
 
@@ -36,7 +37,8 @@ class Around:
     """What a check may look at besides its table; `owned` are the tables that the journal proves to be ours."""
 
     server: Server
-    tables: frozenset[TableName] = frozenset()
+    names: frozenset[TableName] = frozenset()
+    """Names that tables and views bear."""
     triggers: frozenset[tuple[str, str]] = frozenset()
     """Schema and name of every trigger that was seen."""
     tablespaces: Mapping[int, Tablespace] = field(default_factory=dict)
@@ -58,7 +60,7 @@ def look_around(
     kept = dict(retained or {})
     return Around(
         server=inventory.server,
-        tables=frozenset(t.name for t in inventory.tables),
+        names=inventory.names | {t.name for t in inventory.tables},
         triggers=frozenset((g.schema, g.name) for t in inventory.tables for g in t.triggers),
         tablespaces={t.space: t for t in inventory.tablespaces},
         owned=frozenset(owned) | frozenset(kept),
@@ -225,6 +227,28 @@ def check_names(table: Table, _around: Around) -> Finding | None:
     return None
 
 
+def generated_timestamp(table: Table, _around: Around) -> Finding | None:
+    """What is computed from a TIMESTAMP would be computed in UTC by us, and in another time zone by the application."""
+    found = computed_in_a_time_zone(table)
+    if not found:
+        return None
+    message = f"depends on the time zone of whoever computes it, and migrator's sessions are in UTC: {', '.join(found)}"
+    remedy = (
+        f"in a maintenance window, in a session with the application's time_zone: ALTER TABLE {shown(table.name)}"
+        " ENCRYPTION='Y' (writes wait while it copies)"
+    )
+    return _about(table, "generated-timestamp", message, remedy, blocks=True)
+
+
+def old_timestamp(table: Table, around: Around) -> Finding | None:
+    """Before 8.0.19 no instant can be said with its offset, as mirror triggers must."""
+    names = timestamp_columns(table)
+    if not names or around.server.at_least(8, 0, 19):
+        return None
+    message = f"TIMESTAMP ({', '.join(names)}) cannot be mirrored exactly before MySQL 8.0.19"
+    return _about(table, "old-timestamp", message, f"upgrade the server, or: {_by_hand(table)}", blocks=True)
+
+
 def no_usable_key(table: Table, _around: Around) -> Finding | None:
     """Rows that no key names cannot be copied in chunks or followed."""
     if not table.columns or usable_key(table) is not None:
@@ -247,7 +271,7 @@ def data_directory(table: Table, _around: Around) -> Finding | None:
 def name_taken(table: Table, around: Around) -> Finding | None:
     """What bears a name of ours and is not provably ours is never touched, so the name is not free."""
     derived = (shadow_of(table.name), log_of(table.name), retained_of(table.name))
-    strangers = [str(n) for n in derived if n in around.tables and n not in around.owned]
+    strangers = [str(n) for n in derived if n in around.names and n not in around.owned]
     work = {shadow_of(table.name), log_of(table.name)}
     if not work & around.owned:
         seen = around.triggers | {(table.name.schema, t.name) for t in table.triggers}
@@ -259,12 +283,16 @@ def name_taken(table: Table, around: Around) -> Finding | None:
 
 
 def retained_in_the_way(table: Table, around: Around) -> Finding | None:
-    """The old table of an earlier run is still kept, under the name that a new run needs."""
+    """The old table of an earlier run is still kept, under the name that a new run needs.
+
+    `cleanup` does not drop it: the table was encrypted by that run and is in clear again, nobody knows why.
+    """
     old = retained_of(table.name)
     if old not in around.retained:
         return None
-    message = f"{old} of an earlier run is kept until {around.retained[old]}"
-    return _about(table, "retained-in-the-way", message, "`migrator cleanup` first", blocks=True)
+    message = f"was encrypted by an earlier run and is in clear again; {old} of that run is still there"
+    remedy = "look which of the two has your rows; drop or rename the retained one by hand, then plan again"
+    return _about(table, "retained-in-the-way", message, remedy, blocks=True)
 
 
 # -- good to know ---------------------------------------------------------------------------------
@@ -406,6 +434,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     referenced,
     own_triggers,
     check_names,
+    generated_timestamp,
+    old_timestamp,
     no_usable_key,
     data_directory,
     name_taken,

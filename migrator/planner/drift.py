@@ -22,6 +22,9 @@ _LIES: Final = "tablespace: "
 SHOWN_CHANGES: Final = 12
 """So many changes of a table are spelled out; of the rest only the number."""
 
+LEFT_IN_CLEAR: Final = frozenset({"in-clear-now", "skipped-in-clear"})
+"""Codes that say: the plan leaves this as it is, and it lies in clear."""
+
 TABLESPACE_STEPS: Final = frozenset({TablespaceKind.GENERAL, TablespaceKind.MYSQL})
 """Kinds of tablespaces that have a step of their own."""
 
@@ -30,10 +33,11 @@ TABLESPACE_STEPS: Final = frozenset({TablespaceKind.GENERAL, TablespaceKind.MYSQ
 
 
 def definition(table: Table) -> tuple[str, ...]:
-    """Everything about a table that must still be so when the plan is run, as `what: text` lines.
+    """What about a table must still be so when the plan is run, as `what: text` lines.
 
     Left out on purpose: sizes, encryption (looked at by itself), our own triggers, creation times,
-    histograms and the names of partitions.
+    histograms, the names of partitions; and what a copy takes over as it is then: DEFAULTs, comments and the
+    expressions of generated columns.
     """
     mine = our_triggers(table.name)
     space = table.segments[0].tablespace if table.tablespace_kind in TABLESPACE_STEPS else ""
@@ -210,6 +214,9 @@ def _of_table(step: Step, now: Table | None, plan: Plan, around: Around, *, unde
         found.append(Finding("table-changed", message, remedy, blocks=acts, subject=step.name))
     if acts:
         found += _method_fits(step, now, plan, around)
+    elif step.method is Method.SKIP and choose(now, around.server, plan.policy, around).method is not Method.SKIP:
+        message = "lies in clear, and the plan says to skip it"
+        found.append(Finding("skipped-in-clear", message, "plan again to encrypt it", subject=step.name))
     return found
 
 

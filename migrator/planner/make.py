@@ -160,9 +160,9 @@ def _tablespace_step(
         method, why = Method.SKIP, "already encrypted."
         findings = (Finding("already-encrypted", "already encrypted", subject=space.name),)
     elif not (policy.mysql_tablespace if is_mysql else policy.tablespaces):
-        option = "mysql_tablespace" if is_mysql else "tablespaces"
+        option = "mysql-tablespace" if is_mysql else "tablespaces"
         method, why = Method.REFUSE, "the policy leaves it as it is."
-        remedy = f"set {option}: true in the policy and plan again"
+        remedy = f"plan again with --{option}"
         findings = (
             Finding("left-by-policy", "the policy leaves it as it is", remedy, blocks=True, subject=space.name),
         )

@@ -111,11 +111,11 @@ def _with_its_tablespace(table: Table, policy: Policy, around: Around, key: Key 
         return Choice(Method.REFUSE, _refusal(blocking), findings, key)
     of_mysql = table.tablespace_kind is TablespaceKind.MYSQL
     if not (policy.mysql_tablespace if of_mysql else policy.tablespaces):
-        option = "mysql_tablespace" if of_mysql else "tablespaces"
+        option = "mysql-tablespace" if of_mysql else "tablespaces"
         left = Finding(
             code="left-by-policy",
             message=f"lies in tablespace {name}, which the policy leaves as it is",
-            remedy=f"set {option}: true in the policy and plan again",
+            remedy=f"plan again with --{option}",
             blocks=True,
             subject=str(table.name),
         )

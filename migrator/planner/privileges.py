@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from migrator.model import Finding, Flavour, Server
+from migrator.model import Finding, Server
 from migrator.sql.names import quote
 
 JOURNAL_SCHEMA: Final = "migrator"
@@ -80,7 +80,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
     Right("UPDATE", Level.JOURNAL, Need.COPY, "write the journal"),
     Right("DELETE", Level.JOURNAL, Need.COPY, "write the journal"),
     Right("CREATE", Level.JOURNAL, Need.COPY, "create the journal, and tables to rehearse on"),
-    Right("ALTER", Level.JOURNAL, Need.COPY, "rehearse; bring an older journal up to date"),
+    Right("ALTER", Level.JOURNAL, Need.COPY, "rehearse; build shadow and log, then move them to their place"),
     Right("DROP", Level.JOURNAL, Need.COPY, "drop what was rehearsed on"),
     Right("TRIGGER", Level.JOURNAL, Need.COPY, "rehearse the triggers"),
     Right("LOCK TABLES", Level.JOURNAL, Need.COPY, "rehearse the exclusive moments"),
@@ -237,8 +237,3 @@ def missing(
             )
         )
     return tuple(found)
-
-
-def supports_table_encryption(flavour: Flavour) -> bool:
-    """True if the server encrypts per table in MySQL's own way."""
-    return flavour in {Flavour.MYSQL, Flavour.PERCONA, Flavour.PXC}

@@ -19,7 +19,7 @@ class Cleanup:
 
 def cleanup_exit_code(cleanup: Cleanup) -> int:
     """1 if a retained table, which is in clear, is still there afterwards; else 0."""
-    return 1 if any(c.action != "dropped" and c.kind == "retained" for c in cleanup.objects) else 0
+    return 1 if any(c.action in {"kept", "would-drop"} and c.kind == "retained" for c in cleanup.objects) else 0
 
 
 def cleanup_json(cleanup: Cleanup) -> str:

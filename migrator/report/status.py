@@ -43,12 +43,15 @@ def status_text(report: StatusReport) -> str:
     ]
     if report.run is None:
         return as_text([*head, Paragraph("No run has been recorded on this server.")])
-    return as_text([*head, *_run(report.run)])
+    blocks = [Paragraph(_headline(report.run)), Paragraph(_counts(report.run.steps)), *_steps(report.run.steps)]
+    if report.earlier:
+        blocks += [Heading("Of earlier runs"), Paragraph(_counts(report.earlier)), *_steps(report.earlier)]
+    return as_text([*head, *blocks])
 
 
-def _run(run: RunStatus) -> list[Block]:
-    blocks: list[Block] = [Paragraph(_headline(run)), Paragraph(_counts(run.steps))]
-    busy = [s for s in run.steps if s.state in _BUSY]
+def _steps(steps: tuple[StepStatus, ...]) -> list[Block]:
+    blocks: list[Block] = []
+    busy = [s for s in steps if s.state in _BUSY]
     if busy:
         blocks.append(Grid(_COLUMNS, tuple(_row(s) for s in busy)))
     blocks += [Paragraph(f"{s.subject}: {s.doing}.", "note") for s in busy if s.doing]
@@ -57,10 +60,10 @@ def _run(run: RunStatus) -> list[Block]:
     if blockers:
         blocks.append(Items(blockers))
     for state, title in (("person", "A person must look"), ("failed", "Failed"), ("refused", "Refused")):
-        lines = tuple(f"{s.subject}: {s.message or 'no reason recorded'}" for s in run.steps if s.state == state)
+        lines = tuple(f"{s.subject}: {s.message or 'no reason recorded'}" for s in steps if s.state == state)
         if lines:
             blocks += [Heading(title), Items(lines)]
-    retained = [s.retained for s in run.steps if s.retained is not None]
+    retained = [s.retained for s in steps if s.retained is not None]
     if retained:
         blocks += [Heading("Retained"), retained_grid(retained)]
     return blocks

@@ -96,7 +96,7 @@ def _moments(steps: Iterable[StepOutcome]) -> list[Block]:
     return [
         Heading("Exclusive moments"),
         Grid(columns, rows),
-        Paragraph(f"Nobody was held up for longer than {milliseconds(longest)} at a time."),
+        Paragraph(f"No table was held for longer than {milliseconds(longest)} at a time."),
     ]
 
 

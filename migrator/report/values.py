@@ -184,7 +184,7 @@ class Outcome:
     run_id: str = ""
     seconds: float = 0.0
     stopped_by: str = ""
-    """Why the run ended before its plan: window, pause, budget, a signal; else ''."""
+    """Why the run ended before its plan: a signal, say; else ''."""
 
 
 # -- status -----------------------------------------------------------------------------------
@@ -236,6 +236,7 @@ class RunStatus:
     pid: int
     heartbeat_age_seconds: float
     steps: tuple[StepStatus, ...]
+    """Of this run alone; those it has not come to are not among them."""
     exit_code: int | None = None
     paused_by: str = ""
 
@@ -247,6 +248,8 @@ class StatusReport:
     server: ServerId
     read_at: str
     run: RunStatus | None
+    earlier: tuple[StepStatus, ...] = ()
+    """Steps of runs before this one that are unfinished, or whose old table is still kept; not in `run.steps`."""
 
 
 # -- verify and cleanup -----------------------------------------------------------------------
@@ -272,7 +275,8 @@ class Cleaned:
 
     name: TableName
     kind: Literal["trigger", "shadow", "log", "retained", "tablespace"]
-    action: Literal["dropped", "would-drop", "kept"]
+    action: Literal["dropped", "would-drop", "kept", "forgotten", "would-forget"]
+    """'forgotten': it was not there any more, and the journal does not name it any longer."""
     why: str = ""
-    """Why it is kept (`until 2026-03-01`)."""
+    """Why it is kept (`until 2026-03-01`) or forgotten."""
     size_bytes: int = 0

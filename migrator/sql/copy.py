@@ -8,6 +8,7 @@ one writer owns a range of the shadow at a time, so a duplicate is an error and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from migrator.model import Column, Table, TableName
 from migrator.sql.keys import KeyColumn, log_columns, order, readings, same
@@ -58,11 +59,15 @@ def count_up_to(where: TableName, key_name: str, part: Sql, limit: int) -> Sql:
 # -- drain ------------------------------------------------------------------------------------------
 
 
+ENTRY: Final = "k1 IS NOT NULL"
+"""What tells an entry of the log from a fence; a key has no NULL."""
+
+
 def read_log(log: TableName, uncopied: Sql, *, after: int, limit: int) -> Sql:
     """Reads entries without a lock: their number, and whether their key lies where nothing is copied yet."""
     return Sql(
         f"SELECT seq, {uncopied.text} FROM {qualified(log)} FORCE INDEX (PRIMARY)"
-        f" WHERE seq > %s ORDER BY seq LIMIT {int(limit)}",
+        f" WHERE seq > %s AND {ENTRY} ORDER BY seq LIMIT {int(limit)}",
         (*uncopied.args, after),
     )
 

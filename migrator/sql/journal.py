@@ -29,7 +29,7 @@ TABLES: Final[dict[str, str]] = {
     " exit_code INT, attested TEXT NOT NULL",
     "lease": f"id TINYINT NOT NULL PRIMARY KEY, token BIGINT UNSIGNED NOT NULL, run_id CHAR(12) NOT NULL,"
     f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, account VARCHAR(300) NOT NULL, heartbeat_at {_TIME} NOT NULL,"
-    f" expires_at {_TIME} NOT NULL",
+    f" expires_at {_TIME} NOT NULL, findable TINYINT NOT NULL",
     "control": f"id TINYINT NOT NULL PRIMARY KEY, paused TINYINT NOT NULL, by_whom VARCHAR(300) NOT NULL, at {_TIME}",
     "steps": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, kind VARCHAR(10) NOT NULL,"
     " schema_name VARCHAR(64) NOT NULL, name VARCHAR(268) NOT NULL, method VARCHAR(20) NOT NULL,"
@@ -39,7 +39,7 @@ TABLES: Final[dict[str, str]] = {
     " definer VARCHAR(300) NOT NULL,"
     " rows_expected BIGINT NOT NULL, bytes BIGINT NOT NULL, rows_copied BIGINT NOT NULL, rows_verified BIGINT NOT NULL,"
     f" started_at {_TIME} NOT NULL, ended_at {_TIME}, copy_seconds DOUBLE NOT NULL,"
-    f" retained_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
+    f" retain_days DOUBLE NOT NULL, retained_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
     " backlog_entries BIGINT NOT NULL, backlog_bytes BIGINT NOT NULL, backlog_age DOUBLE NOT NULL,"
     " KEY (schema_name, name)",
     "ranges": "step_id BIGINT UNSIGNED NOT NULL, no INT NOT NULL, low TEXT, high TEXT NOT NULL, at TEXT,"
@@ -68,7 +68,7 @@ def create_tables(schema: str) -> tuple[Sql, ...]:
     ]
     made.append(
         Sql(
-            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
+            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1)"
             " ON DUPLICATE KEY UPDATE id = id"
         )
     )

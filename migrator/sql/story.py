@@ -22,6 +22,7 @@ from migrator.sql.table import (
     deferred_indexes,
     drop_table,
     encrypt_shadow,
+    fence_log,
     move,
     parse_definition,
     set_auto_increment,
@@ -42,7 +43,7 @@ class Said:
 
 _NOBODY = "rows of our own tables only"
 _MOMENT = "all of {table}: everybody else waits"
-_SHORT = "some 10 ms; a request is given up after 3 ms of waiting (100 ms at most) and tried again"
+_SHORT = "some tens of ms; a request is given up after 3 ms of waiting (100 ms at most) and tried again"
 
 
 def _said(phase: str, statement: Sql | str, locks: str = "", longest: str = "") -> Said:
@@ -71,6 +72,7 @@ def shadow_copy(
         _said("build", encrypt_shadow(staging, kind=table.tablespace_kind, drop_indexes=waiting)),
         _said("build", move(staging, shadow)),
         _said("build", create_log(staged_log, columns)),
+        _said("build", fence_log(staged_log)),
         _said("build", move(staged_log, log)),
         _said("log", lock_write(name), held, _SHORT),
         *(_said("log", log_trigger(name, log, columns, event), held, "within the same moment") for event in EVENTS),

@@ -12,16 +12,17 @@ from migrator.sql.statement import Sql
 def after_probe(tables: Sequence[TableName], statement: Sql) -> Sql:
     """The statement, sent only in an instant in which no other session holds or awaits a metadata lock on the tables.
 
-    Both in one request: the first fails with 1242 while anybody is there, and the server does not go on to
-    the next statement after an error. (Manual: 29.12.13.3, The metadata_locks Table.)
+    Nor, whatever the tables, a lock on the whole server that keeps DDL out: LOCK INSTANCE FOR BACKUP, FLUSH
+    TABLES WITH READ LOCK. Ordinary statements take these as INTENTION_EXCLUSIVE, which counts for nothing
+    (seen on 9.7.4). Both in one request: the first fails with 1242 while anybody is there, and the server does
+    not go on to the next statement after an error. (Manual: 29.12.13.3, The metadata_locks Table.)
     """
-    if not tables:
-        return statement
-    places = " OR ".join(["(OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
+    here = "".join([" OR (OBJECT_TYPE = 'TABLE' AND OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
+    everywhere = "(LEFT(OBJECT_TYPE, 6) IN ('BACKUP', 'GLOBAL') AND LOCK_TYPE IN ('SHARED', 'EXCLUSIVE'))"
     return Sql(
-        "SELECT IF((SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_TYPE = 'TABLE'"
-        f" AND OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({places})) > 0, (SELECT 1 UNION SELECT 2), 0);"
-        f" {statement.text}",
+        "SELECT IF((SELECT COUNT(*) FROM performance_schema.metadata_locks"
+        f" WHERE OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({everywhere}{here})) > 0,"
+        f" (SELECT 1 UNION SELECT 2), 0); {statement.text}",
         (*(value for table in tables for value in (table.schema, table.name)), *statement.args),
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from migrator.model import Column, Table, TableName, TablespaceKind
+from migrator.model import Column, Key, Table, TableName, TablespaceKind
 from migrator.sql.keys import KeyColumn
 from migrator.sql.names import qualified, quote
 from migrator.sql.statement import Sql
@@ -52,19 +53,34 @@ def add_indexes(shadow: TableName, definitions: Sequence[str]) -> Sql:
 
 
 def together(table: Table, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Which indexes one ALTER can build: all plain ones; a functional one needs an ALTER of its own (1846).
+    """Which indexes one ALTER can build: plain ones that stand together; a functional one needs its own (1846).
 
-    Its hidden column cannot be added beside other actions. The server lists functional ones last anyway.
+    Its hidden column cannot be added beside other actions. In the order of the definition: the server lists
+    functional indexes and those on virtual columns last, and among them in the order of their creation.
     """
-    functional = {key.name for key in table.keys if any(part.column is None for part in key.parts)}
-    plain = tuple(name for name in names if name not in functional)
-    alone = tuple((name,) for name in names if name in functional)
-    return ((plain,) if plain else ()) + alone
+    functional = {key.name for key in table.keys if _functional(key)}
+    found: list[tuple[str, ...]] = []
+    for name in names:
+        if found and name not in functional and not functional & set(found[-1]):
+            found[-1] = (*found[-1], name)
+        else:
+            found.append((name,))
+    return tuple(found)
+
+
+LOG_BUCKETS: Final = 512
+"""Stretches of the log; a session appends to the one of its number."""
+
+_BUCKET_BITS: Final = 55
 
 
 def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
     """The log of changed keys of one source: `seq`, the key columns as `k1`... with their exact types, `noted`.
 
+    `seq` is the session's bucket and a number that is never given twice on this server. It is no
+    AUTO_INCREMENT: all sessions would append to one end, and a transaction that has gone back to a savepoint
+    (or has had a statement refused after some of its rows) keeps the gap locked in which its entry stood: all
+    others would wait for its end, and two such ones are a deadlock (seen on 9.7.4, REPEATABLE READ).
     Encrypted, since keys are data. A file of its own whatever innodb_file_per_table says.
     """
     columns = []
@@ -72,12 +88,22 @@ def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
         kind = part.column.type.replace("%", "%%")
         if part.column.charset and part.column.collation:
             kind += f" CHARACTER SET {part.column.charset} COLLATE {part.column.collation}"
-        columns.append(f"k{number} {kind} NOT NULL")
+        columns.append(f"k{number} {kind} NULL")
+    default = f"((CONNECTION_ID() & {LOG_BUCKETS - 1}) << {_BUCKET_BITS}) | (UUID_SHORT() & {2**_BUCKET_BITS - 1})"
     return Sql(
-        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+        f"CREATE TABLE {qualified(log)} (seq BIGINT UNSIGNED NOT NULL DEFAULT ({default}) PRIMARY KEY, "
         + ", ".join(columns)
         + ", noted TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
         + " ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'"
+    )
+
+
+def fence_log(log: TableName) -> Sql:
+    """A row without a key at the beginning of each bucket, so that no gap reaches from one into another."""
+    return Sql(
+        f"INSERT INTO {qualified(log)} (seq) WITH RECURSIVE fence (n) AS"
+        f" (SELECT 0 UNION ALL SELECT n + 1 FROM fence WHERE n < {LOG_BUCKETS - 1})"
+        f" SELECT n << {_BUCKET_BITS} FROM fence"
     )
 
 
@@ -163,6 +189,17 @@ def parse_definition(create: str) -> Definition:
     return Definition(tuple(items), create[end:].strip())
 
 
+def auto_increment(create: str) -> int | None:
+    """The next AUTO_INCREMENT value that a SHOW CREATE TABLE text names among the table's options, if it does.
+
+    What the table's comment says does not count.
+    """
+    options = parse_definition(create).options
+    free = {position for position, _ in _spans(options)}
+    found = (m for m in re.finditer(r"AUTO_INCREMENT=(\d+)", options) if m.start() in free)
+    return next((int(m[1]) for m in found), None)
+
+
 def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
     """Substitute only where the match starts outside quotes."""
     free = {position for position, _ in _spans(text)}
@@ -197,21 +234,24 @@ def deferred_indexes(table: Table, copy_key: str, create_table: str) -> tuple[st
     """Secondary indexes that are built after the copy, in the order of the definition.
 
     Kept from the start: the key that we copy by, one that AUTO_INCREMENT needs (1075), FULLTEXT and SPATIAL
-    (their online builds have limits of their own). The server lists unique indexes, then others, then
-    FULLTEXT, and among these in the order of their creation. So an index that stands before a kept one of
-    its group is kept too: the definition must come out as it was.
+    (their online builds have limits of their own), and functional ones that no INPLACE ALTER can add. The
+    server lists unique indexes, then others, then FULLTEXT; among these those with a virtual column last,
+    and else in the order of their creation. So an index that stands before a kept one of its group is kept
+    too: the definition must come out as it was.
     """
     keys = {key.name: key for key in table.keys}
     listed = [keys[name] for name in parse_definition(create_table).indexes if name in keys]
     kept = {"PRIMARY", copy_key} | {key.name for key in listed if key.type not in {"BTREE", "HASH"}}
+    kept |= _never_in_place(table, [key for key in listed if _functional(key)])
+    virtual = {column.name for column in table.columns if column.generated == "VIRTUAL"} | {None}
     auto = next((c.name for c in table.columns if c.auto_increment), None)
     leading = [key.name for key in listed if key.parts and key.parts[0].column == auto]
     if auto is not None and not kept & set(leading):
         kept |= set(leading)
     waiting: list[str] = []
-    groups_with_kept: set[tuple[bool, bool]] = set()
+    groups_with_kept: set[tuple[bool, bool, bool]] = set()
     for key in reversed(listed):
-        group = (key.unique, key.type == "FULLTEXT")
+        group = (key.unique, key.type == "FULLTEXT", any(part.column in virtual for part in key.parts))
         if key.name == "PRIMARY":
             continue
         if key.name in kept:
@@ -219,3 +259,17 @@ def deferred_indexes(table: Table, copy_key: str, create_table: str) -> tuple[st
         elif group not in groups_with_kept:
             waiting.append(key.name)
     return tuple(reversed(waiting))
+
+
+def _functional(key: Key) -> bool:
+    return any(part.column is None for part in key.parts)
+
+
+def _never_in_place(table: Table, functional: Sequence[Key]) -> set[str]:
+    """Of these functional indexes those that an INPLACE ALTER may refuse to add (1846, looked at on 9.7.4).
+
+    Unique ones, all of a partitioned table, and one whose name sorts before that of one that is there: so
+    only one that is alone can always be added.
+    """
+    alone = len(functional) == 1 and not functional[0].unique and not table.partition_method
+    return set() if alone else {key.name for key in functional}

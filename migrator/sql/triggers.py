@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from migrator.model import Table, TableName
+from migrator.model import Column, Table, TableName
 from migrator.sql.keys import KeyColumn, log_columns
 from migrator.sql.names import qualified, quote, trigger_name
 from migrator.sql.statement import Sql
@@ -59,19 +59,35 @@ def log_trigger(table: TableName, log: TableName, key: Sequence[KeyColumn], even
     )
 
 
+def _new(column: Column) -> str:
+    """The new value of a column, exact whatever time zone the application's session has.
+
+    A TIMESTAMP is assigned by way of a date and time in the session's time zone, which in the hour that comes
+    twice makes it an hour older (seen on 9.7.4 where NULL is allowed, and with our sql_mode everywhere). So its
+    instant is said with an offset, for which the server has to be 8.0.19 or newer: the planner sees to that.
+    The zero date is the one value without an instant.
+    """
+    new = f"NEW.{quote(column.name)}"
+    if column.data_type != "timestamp":
+        return new
+    seconds = f"UNIX_TIMESTAMP({new})"
+    instant = f"TIMESTAMP'1970-01-01 00:00:00' + INTERVAL {seconds} SECOND"
+    return f"IF({seconds} = 0, '0000-00-00 00:00:00', CONCAT({instant}, '+00:00'))"
+
+
 def mirror_trigger(table: Table, shadow: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
     """Does to the shadow what was done to the source, by key; deletes and inserts only when the key changes."""
     columns = stored_columns(table)
     names = [part.column.name for part in key]
     there = " AND ".join(f"{quote(name)} = OLD.{quote(name)}" for name in names)
-    values = _values("NEW", [column.name for column in columns])
+    values = ", ".join(_new(column) for column in columns)
     insert = f"INSERT INTO {qualified(shadow)} ({column_list(columns)}) VALUES ({values})"
     delete = f"DELETE FROM {qualified(shadow)} WHERE {there}"
     if event == "INSERT":
         return _create(table.name, "mirror", event, insert)
     if event == "DELETE":
         return _create(table.name, "mirror", event, delete)
-    assign = ", ".join(f"{quote(c.name)} = NEW.{quote(c.name)}" for c in columns)
+    assign = ", ".join(f"{quote(c.name)} = {_new(c)}" for c in columns)
     update = f"UPDATE {qualified(shadow)} SET {assign} WHERE {there}"
     return _create(
         table.name,

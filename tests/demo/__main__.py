@@ -1,7 +1,7 @@
 """`make demo`: a company's database is encrypted while its application writes, and that is proved.
 
     python -m tests.demo [--seconds-before 10] [--seconds-after 6] [--rate 80]
-        [--direct-below 0] [--output FOLDER] [--keep]
+        [--direct-below 0] [--output FOLDER] [--write-plan] [--keep]
 
 Starts a server, loads the company, starts the application, and does what a DBA does: audit, plan, review,
 dry-run, apply, verify, cleanup, with the installed command line and a least-privileged account. Then
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import shutil
 import signal
 import sys
 import threading
@@ -25,7 +26,7 @@ from typing import Final
 from tests.demo import company, ledger, verdict
 from tests.demo.commands import MIGRATOR
 from tests.demo.facts import read_facts, readable_in
-from tests.demo.migration import migrate
+from tests.demo.migration import migrate, steps_in
 from tests.demo.screen import heading, say
 from tests.demo.shapes import Account, Shape, read_shapes
 from tests.demo.telling import Seen, tell, write_summary
@@ -35,6 +36,9 @@ from tests.servers.accounts import least_privileged
 
 OPTIONS: Final = ("--innodb-buffer-pool-size=512M",)
 OUTPUTS: Final = Path("demo-output")
+COMMITTED: Final = Path(__file__).parents[2] / "plans" / "demo.yaml"
+"""The plan of the company's database, for people to read without running anything."""
+
 WARM_UP_SECONDS: Final = 3.0
 LEFT: Final = {
     "audit.txt": "what lay in clear",
@@ -57,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=80.0, help="transactions a second (default 80)")
     parser.add_argument("--direct-below", default="0", help="as for plan (default 0: nothing is altered directly)")
     parser.add_argument("--output", type=Path, help="folder for what is left (default demo-output/<time>)")
+    parser.add_argument("--write-plan", action="store_true", help="keep the plan of this run in plans/demo.yaml")
     parser.add_argument("--keep", action="store_true", help="leave the server running until Ctrl-C")
     options = parser.parse_args(arguments)
     if not MIGRATOR.exists():
@@ -128,6 +133,7 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
             *verdict.application_is_well(result, "during", {*before} - company.QUIET, migration.doing),
             *verdict.encrypted_and_unchanged(before, after),
             verdict.refused_as_expected(migration.refused, before, after),
+            verdict.planned_as_committed(migration.planned, steps_in(COMMITTED)),
             verdict.large_ones_were_copied(migration.steps.values()),
             verdict.relayed_as_expected(migration.steps.values()),
             *([verdict.unreadable_on_disk(readable, canaries(server))] if readable else []),
@@ -146,6 +152,9 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
         seconds = time.monotonic() - began
         write_summary(output, seen, seconds=seconds)
         close(checks, output, seconds)
+        if options.write_plan:
+            shutil.copy(output / "plan.yaml", COMMITTED)
+            say(f"Its plan is in {COMMITTED} now, for the next run to be compared with.")
         if options.keep:
             keep(server, output)
     return 0 if all(check.passed for check in checks) else 1

@@ -32,12 +32,21 @@ class Migration:
     checks: list[Check] = field(default_factory=list)
     steps: dict[str, Step] = field(default_factory=dict)
     """What the run did, by table or tablespace."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """The plan's reason, by table."""
+    planned: list[dict[str, Any]] = field(default_factory=list)
+    """The steps of the plan, as its file has them."""
     statements: list[tuple[str, str]] = field(default_factory=list)
     """What the run was doing from when on (UTC): statements that change definitions, and phases."""
     held_seconds: list[float] = field(default_factory=list)
     """Of each exclusive moment: how long a table was held."""
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The tables that the plan refuses, and why."""
+        return {
+            f"{step['schema_name']}.{step['table_name']}": step["why"]
+            for step in self.planned
+            if step["kind"] == "table" and step["method"] == "refuse"
+        }
 
     def command(self, *arguments: str, expect: Sequence[int], show: int = 0, file: str = "", since: str = "") -> None:
         """Run a command as it is typed, show the beginning of what it says, check its exit code.
@@ -106,7 +115,7 @@ def migrate(folder: Path, server: RunningServer, load: Traffic, *, direct_below:
             "would fail transactions that began before it (error 1412)."
         )
     seen.command("plan", *LOGIN, "--direct-below", direct_below, "-o", "plan.yaml", expect=(1,), show=3)
-    seen.refused = refused_in(folder / "plan.yaml")
+    seen.planned = steps_in(folder / "plan.yaml")
     review(folder, server)
 
     heading("Rehearse: every statement, every lock, and nothing changed")
@@ -136,14 +145,9 @@ def migrate(folder: Path, server: RunningServer, load: Traffic, *, direct_below:
     return seen
 
 
-def refused_in(plan: Path) -> dict[str, str]:
-    """The tables that a plan refuses, and why."""
-    steps = YAML(typ="safe").load(plan.read_text(encoding="utf-8"))["steps"] if plan.exists() else ()
-    return {
-        f"{step['schema_name']}.{step['table_name']}": step["why"]
-        for step in steps
-        if step["kind"] == "table" and step["method"] == "refuse"
-    }
+def steps_in(plan: Path) -> list[dict[str, Any]]:
+    """The steps of a plan's file; none if there is no file."""
+    return list(YAML(typ="safe").load(plan.read_text(encoding="utf-8"))["steps"]) if plan.exists() else []
 
 
 def review(folder: Path, server: RunningServer) -> None:

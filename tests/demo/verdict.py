@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.demo import company
 from tests.demo.facts import Facts
@@ -132,6 +133,23 @@ def refused_as_expected(refused: Iterable[str], before: Mapping[str, Facts], aft
     return Check(
         "exactly these are refused: what cannot be encrypted as it is", tuple(failures), f"{len(found)} tables"
     )
+
+
+def planned_as_committed(planned: Sequence[Mapping[str, Any]], committed: Sequence[Mapping[str, Any]]) -> Check:
+    """The plan that people read in plans/ is the plan of this database: same steps, methods and statements."""
+    now, then = ({_name(step): step for step in steps} for steps in (planned, committed))
+    failures = [f"{name} is in one of them only" for name in sorted({*now} ^ {*then})]
+    failures += [
+        f"{name}: {what} differs"
+        for name in sorted({*now} & {*then})
+        for what in ("method", "definition", "sql")
+        if now[name].get(what) != then[name].get(what)  # what is empty is not in the file
+    ]
+    return Check("plans/demo.yaml is the plan of this database", tuple(failures), f"{len(now)} steps")
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    return f"{step['schema_name']}.{step['table_name']}" if step["kind"] == "table" else str(step["tablespace_name"])
 
 
 def large_ones_were_copied(steps: Iterable[Step]) -> Check:

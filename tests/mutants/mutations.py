@@ -23,6 +23,10 @@ def _in(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{_ENGINE}/{module}.py::{name}" for name in names) or (f"{_ENGINE}/{module}.py",)
 
 
+def _fault(module: str, *cells: str) -> tuple[str, ...]:
+    return tuple(f"tests/server/faults/test_{module}.py::test_fault[{cell}]" for cell in cells)
+
+
 MUTATIONS: Final = (
     Mutation(
         "1, 4: only keys in copied ranges are drained",
@@ -30,6 +34,13 @@ MUTATIONS: Final = (
         "ready = [int(seq) for seq, waits in entries if not waits]",
         "ready = [int(seq) for seq, _ in entries]",
         _in("test_rows"),
+    ),
+    Mutation(
+        "1, 3: parked tables are drained and bounded",
+        "migrator/engine/parked.py",
+        "                    _in_turn(tender, session, step, works, over)",
+        "                    str(step)",
+        _in("test_parked"),
     ),
     Mutation(
         "1: what has changed is brought",
@@ -48,16 +59,37 @@ MUTATIONS: Final = (
     Mutation(
         "1: the log is empty before the mirror begins",
         "migrator/engine/mirror.py",
-        "        bring(work, session, entries)\n",
+        "        bring(work, held.session, entries)\n",
         "        pass\n",
         _in("test_rows"),
     ),
     Mutation(
+        "3: nobody waits for another's entry in the log",
+        "migrator/engine/shadow.py",
+        "[create_log(name, work.key_columns), fence_log(name)]",
+        "[create_log(name, work.key_columns)]",
+        _in("test_application", "test_one_who_goes_back_to_a_savepoint_holds_up_nobody"),
+    ),
+    Mutation(
+        "1: a key with an impossible date is a place like others",
+        "migrator/db.py",
+        "NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES",
+        "NO_ENGINE_SUBSTITUTION",
+        _in("test_keys", "test_a_key_of_every_type"),
+    ),
+    Mutation(
+        "2: functional indexes stay in their places",
+        "migrator/sql/table.py",
+        "    alone = len(functional) == 1 and",
+        "    alone = bool(functional) and",
+        _in("test_definition", "test_the_definition_stays"),
+    ),
+    Mutation(
         "2: AUTO_INCREMENT goes on where it was",
         "migrator/engine/mirror.py",
-        "    _carry_auto_increment(work, session)\n",
+        "    _carry_auto_increment(work, held)\n",
         "",
-        _in("test_definition", "test_auto_increment_goes_on"),
+        _in("test_definition", "test_a_table_that_was_empty_keeps_its_counter"),
     ),
     Mutation(
         "2: deferred indexes leave the definition as it was",
@@ -104,9 +136,16 @@ MUTATIONS: Final = (
     Mutation(
         "7, 9: looked at once more while both tables are held",
         "migrator/engine/swap.py",
-        '            check_source(work, triggers="mirror")\n            work.ddl(rename',
-        "            work.ddl(rename",
+        '        check_source(work, triggers="mirror")\n        held.ddl(rename',
+        "        held.ddl(rename",
         _in("test_source_changes"),
+    ),
+    Mutation(
+        "3, 7: a request that has to wait is taken back within milliseconds",
+        "migrator/engine/moment.py",
+        '        if state is not None and str(state).startswith("Waiting for") and str(state).endswith("lock"):\n',
+        "        if state is None:\n",
+        _in("test_swap", "test_a_reader_in_an_open_transaction_is_waited_for_while_others_work"),
     ),
     Mutation(
         "8: a warning on the copy is an error",
@@ -137,6 +176,34 @@ MUTATIONS: Final = (
         "    asked = session or work.session\n",
         "    asked = session or work.session\n    if asked:\n        return\n",
         _in("test_source_changes"),
+    ),
+    Mutation(
+        "9: a foreign key that our account may not see is noticed",
+        "migrator/engine/watch.py",
+        "    if child is not None:\n",
+        "    if False:\n",
+        _in("test_added", "test_a_foreign_key_that_our_account_may_not_see_ends_the_step"),
+    ),
+    Mutation(
+        "9: a table is done as it was reviewed",
+        "migrator/engine/steps.py",
+        "        _as_reviewed(step, table)\n",
+        "",
+        _in("test_added", "test_a_table_that_is_altered_before_its_turn_is_not_done"),
+    ),
+    Mutation(
+        "1: a TIMESTAMP is mirrored as an instant",
+        "migrator/sql/triggers.py",
+        '    if column.data_type != "timestamp":\n',
+        "    if True:\n",
+        _in("test_time_zones"),
+    ),
+    Mutation(
+        "10: a run is found from every client host",
+        "migrator/engine/lease.py",
+        "FROM performance_schema.session_connect_attrs",
+        "FROM performance_schema.session_account_connect_attrs",
+        _in("test_control", "test_a_run_that_lives_is_found_from_another_client_host"),
     ),
     Mutation(
         "10: every connection reaches the same server",
@@ -195,9 +262,17 @@ MUTATIONS: Final = (
         _in("test_keys", "test_a_chunk_reads_what_it_copies"),
     ),
     Mutation(
+        "13: no row comes to the process",
+        "migrator/engine/copy.py",
+        "    left, place = rows_at_most, None\n",
+        "    left, place = rows_at_most, None\n"
+        '    session.rows(f"SELECT * FROM `{work.table.name.schema}`.`{work.table.name.name}`")\n',
+        ("tests/server/cli/test_main_job.py::test_memory_stays_flat",),
+    ),
+    Mutation(
         "a paused run copies nothing",
         "migrator/engine/work.py",
-        "            if not self.lease.paused:\n",
+        "            if not self.lease.paused or (ending is not None and ending.is_set()):\n",
         "            if True:\n",
         _in("test_control", "test_a_paused_run_drains_and_goes_on"),
     ),
@@ -207,5 +282,33 @@ MUTATIONS: Final = (
         "    if entries > work.limits.log_max_entries or used > work.limits.log_max_bytes:\n",
         "    if entries < 0:\n",
         _in("test_control", "test_a_log_that_grows_beyond_its_bound_is_given_up"),
+    ),
+    Mutation(
+        "7, 9: an altered shadow is not swapped",
+        "migrator/engine/watch.py",
+        "    if wanted != found:\n",
+        "    if not wanted:\n",
+        _fault("persons", "shadow altered-swap"),
+    ),
+    Mutation(
+        "9: a shadow that is gone takes our triggers with it",
+        "migrator/engine/swap.py",
+        "    if name == step.source_ids:\n",
+        "    if name == old:\n",
+        _fault("persons", "shadow dropped-swap"),
+    ),
+    Mutation(
+        "5: ranges that nobody has written are not believed",
+        "migrator/engine/journal.py",
+        "            if one.no != no or one.low != before or unproved:\n",
+        "            if one.no > 10**9:\n",
+        _fault("journals", "ranges called compared-copy"),
+    ),
+    Mutation(
+        "5: a gap between ranges is noticed",
+        "migrator/engine/journal.py",
+        "            if one.no != no or one.low != before or unproved:\n",
+        "            if unproved:\n",
+        _fault("journals", "ranges deleted-copy"),
     ),
 )

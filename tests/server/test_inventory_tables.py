@@ -208,6 +208,10 @@ def test_columns(tables: dict[str, Table]) -> None:
         "kept": "STORED",
         "computed": "VIRTUAL",
     }
+    assert {name: column.expression for name, column in columns.items() if column.expression} == {
+        "kept": "(`a` + 1)",
+        "computed": "(`a` + 2)",
+    }
     assert [name for name, column in columns.items() if column.invisible] == ["hidden"]
     assert (columns["id"].type, columns["id"].data_type, columns["id"].nullable) == ("bigint unsigned", "bigint", False)
     assert (columns["e"].type, columns["e"].charset) == ("enum('a','it''s')", "utf8mb4")
@@ -221,7 +225,7 @@ def test_keys(tables: dict[str, Table]) -> None:
     """Parts in order, prefixes, expressions, descending parts, invisible and spatial keys."""
     keys = {key.name: key for key in tables["columns_"].keys}
     assert keys["PRIMARY"].parts == (KeyPart("id"),) and keys["PRIMARY"].unique
-    assert keys["functional"].parts == (KeyPart(None), KeyPart("e", descending=True))
+    assert keys["functional"].parts == (KeyPart(None, expression="(`a` * 2)"), KeyPart("e", descending=True))
     assert keys["prefix"].parts == (KeyPart("s", prefix=4),)
     assert keys["uniq"].unique and not keys["prefix"].unique
     assert [name for name, key in keys.items() if not key.visible] == ["unseen"]
@@ -291,9 +295,9 @@ def test_triggers_in_the_order_they_fire(tables: dict[str, Table]) -> None:
 def test_checks_and_their_names(tables: dict[str, Table]) -> None:
     """Only `<table>_chk_<number>` is a name that the server makes."""
     assert tables["checks"].checks == (
-        Check("checks_chk_1", generated_name=True),
-        Check("checks_chk_x", generated_name=False),
-        Check("named", generated_name=False),
+        Check("checks_chk_1", generated_name=True, expression="(`v` > 0)"),
+        Check("checks_chk_x", generated_name=False, expression="(`v` < 9)"),
+        Check("named", generated_name=False, expression="(`id` > 0)"),
     )
 
 

@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 SMALL = ("--innodb-buffer-pool-size=64M",)
 
 OWNER = """
-import json, os, select, sys
+import json, os, select, signal, sys
 from tests.servers import start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 with start(options=["--innodb-buffer-pool-size=64M"]) as server:
     {then}
     print(json.dumps([server.server.pid, str(server.folder)]), flush=True)
@@ -130,7 +131,10 @@ def test_a_server_by_hand_ends_with_control_c() -> None:
             lines.append(process.stdout.readline())
             assert lines[-1], lines
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.terminate()
     datadir = next(line.split()[1] for line in lines if "datadir" in line)
     option_file = next(line.split("=")[1].strip() for line in lines if "client" in line)
     assert not Path(datadir).parent.exists()

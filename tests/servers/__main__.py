@@ -30,7 +30,8 @@ def main() -> int:
     parser.add_argument("--pins", action="store_true", help=argparse.SUPPRESS)
     asked, options = parser.parse_known_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs begin with the first one ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         if asked.pins:
             debian.write_pins()

@@ -42,6 +42,17 @@ def grants() -> list[str]:
     return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
 
 
+def make(account: Account, *, schemas: Sequence[str] = ("t\\_%",)) -> None:
+    """Create the user where there is none, and give it the privileges of grants.sql."""
+    with closing(account.server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", (account.user, account.password))
+        for statement in grants():
+            assert _ACCOUNT in statement, f"{GRANTS.name} grants to somebody else: {statement}"
+            ours = statement.replace(_ACCOUNT, f"'{account.user}'@'%'")
+            for each in [ours.replace(_SCHEMA, f"`{name}`.*") for name in schemas] if _SCHEMA in ours else [ours]:
+                cursor.execute(each)
+
+
 @contextmanager
 def least_privileged(server: RunningServer, *, schemas: Sequence[str] = ("t\\_%",)) -> Iterator[Account]:
     """A user with the privileges of grants.sql and no other, dropped after the block.
@@ -50,13 +61,7 @@ def least_privileged(server: RunningServer, *, schemas: Sequence[str] = ("t\\_%"
     is always among them.
     """
     account = Account(server, f"migrator_{secrets.token_hex(4)}", secrets.token_urlsafe(18))
-    with closing(server.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", (account.user, account.password))
-        for statement in grants():
-            assert _ACCOUNT in statement, f"{GRANTS.name} grants to somebody else: {statement}"
-            ours = statement.replace(_ACCOUNT, f"'{account.user}'@'%'")
-            for each in [ours.replace(_SCHEMA, f"`{name}`.*") for name in schemas] if _SCHEMA in ours else [ours]:
-                cursor.execute(each)
+    make(account, schemas=schemas)
     try:
         yield account
     finally:

@@ -78,6 +78,8 @@ def _start(folder: Path, argv: list[str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
+            # SIGXFSZ stays ignored, as Python has it: at a limit of file size mysqld meets an error, not its end.
+            restore_signals=False,
             # The keeper has one thread, which lives as long as it does, so the signal means its death.
             preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )

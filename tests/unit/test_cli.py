@@ -247,7 +247,8 @@ def raiser(error: BaseException) -> Callable[[], int]:
         (
             SqlError(1142, "SELECT denied", "SELECT 1"),
             3,
-            "error: the server said no: [1142] SELECT denied in: SELECT 1\n",
+            "error: the server said no: [1142] SELECT denied in: SELECT 1\n"
+            "remedy: mend what it says, then run the same command again: it looks at what exists, and goes on\n",
         ),
         (KeyboardInterrupt(), 130, "interrupted; nothing is left half-written\n"),
         (

@@ -15,7 +15,7 @@ from tests.demo.estate import Estate, names
 from tests.demo.facts import Facts, comparable, files_of
 from tests.demo.latency import Sample, by_second, percentile, summary
 from tests.demo.ledger import Difference, compare, compare_all, digests, expected
-from tests.demo.migration import Migration, refused_in
+from tests.demo.migration import Migration, steps_in
 from tests.demo.shapes import Account, Column, Row, Shape, quote
 from tests.demo.traffic import ApplicationDied, Result, traffic
 from tests.demo.values import completed, literal, new_value
@@ -381,10 +381,21 @@ def test_what_the_run_did_at_a_moment_is_found(tmp_path: Path) -> None:
 def test_refused_tables_are_read_from_the_plan(tmp_path: Path) -> None:
     """Tables only, and those with their reason; no plan, no tables."""
     plan = tmp_path / "plan.yaml"
-    assert refused_in(plan) == {}
+    assert Migration(tmp_path, planned=steps_in(plan)).refused == {}
     table = "  - {{kind: table, schema_name: a, table_name: {}, method: {}, why: because}}\n"
     plan.write_text("steps:\n" + table.format("b", "refuse") + table.format("c", "skip"))
-    assert refused_in(plan) == {"a.b": "because"}
+    assert Migration(tmp_path, planned=steps_in(plan)).refused == {"a.b": "because"}
+
+
+def test_a_plan_that_is_not_the_committed_one_fails_the_demonstration() -> None:
+    """A step more, a step less, another method or statement: each is noticed, sizes are not."""
+    step = {"kind": "table", "schema_name": "a", "table_name": "b", "method": "skip", "definition": ["engine: x"]}
+    other = step | {"table_name": "c"}
+    check = verdict.planned_as_committed
+    assert check([step, other], [other, step | {"facts": {"rows": 7}}]).passed
+    for wrong in ([step], [step, other, step | {"table_name": "d"}], [step, other | {"method": "refuse"}]):
+        assert not check(wrong, [step, other]).passed
+    assert not check([step | {"sql": ["DROP TABLE b"]}, other], [step, other]).passed
 
 
 def test_one_table_refused_too_many_or_too_few_fails_the_demonstration() -> None:

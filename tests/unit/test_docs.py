@@ -399,7 +399,7 @@ def test_the_figures_are_those_of_the_code() -> None:
         f"looks every {older.LOOK_EVERY_SECONDS:g} s",
         f"`swap_wait_seconds` ({limits.swap_wait_seconds:.0f})",
         f"`moment_wait_seconds` ({limits.moment_wait_seconds:.0f})",
-        f"`retain_days` ({limits.retain_days:.0f})",
+        f"`retain_days` ({Defaults().retain_days:.0f})",
     ):
         assert figure in page, figure
     assert f"`policy.direct_below_bytes`, default `{Policy().direct_below_bytes}`" in text_of("limits.md")

@@ -67,6 +67,7 @@ BLOCKED: dict[str, dict[str, Any]] = {
     "own-trigger": {"triggers": (a_trigger(),)},
     "named-check": {"checks": (Check("positive", generated_name=False),)},
     "check-numbers": {"checks": checks(PLAIN, 2)},
+    "generated-timestamp": {"checks": (Check("orders_chk_1", generated_name=True, expression="from_unixtime(`id`)"),)},
     "no-usable-key": {"keys": ()},
     "data-directory": {"data_directory": True},
 }
@@ -265,3 +266,52 @@ def test_every_check_has_its_place() -> None:
     assert set(TABLESPACE_CHECKS) < set(CHECKS)
     assert len(set(CHECKS)) == len(CHECKS)
     assert not set(SKIPS) & set(CHECKS)
+
+
+# -- time zones -----------------------------------------------------------------------------------
+
+AT = 'we`ird %s "at"'
+IN_EXPRESSION = '`we``IRD %s "at"`'
+
+
+def timed(**changes: Any) -> Table:
+    return a_table(columns=(a_column(), a_column(AT, "timestamp(3)"), a_column("note", "varchar(10)")), **changes)
+
+
+def test_a_timestamp_that_nothing_is_computed_from_is_no_finding() -> None:
+    """Texts and other columns that only look like it are none either."""
+    near = f"concat(_utf8mb4\\'{AT}\\',`note`,`from_unixtime`,`x{AT}`)"
+    columns = (*timed().columns, a_column("g", "int", generated="STORED", expression=near))
+    assert findings(replace(timed(), columns=columns)) == {}
+
+
+@pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+@pytest.mark.parametrize(
+    ("type", "expression"),
+    [("int", f"hour({IN_EXPRESSION})"), ("timestamp", "`note`"), ("datetime", "from_unixtime(`id`)")],
+)
+def test_columns_that_are_computed_in_a_time_zone_are_refused(kind: str, type: str, expression: str) -> None:
+    """By a name in any case, by their own type, or by a function; the finding names the column."""
+    columns = (*timed().columns, a_column("g", type, generated=kind, expression=expression))
+    finding = findings(replace(timed(), columns=columns))["generated-timestamp"]
+    assert finding.blocks
+    assert finding.message.endswith(": column g")
+    assert "time_zone" in finding.remedy
+
+
+def test_indexes_and_checks_that_are_computed_in_a_time_zone_are_refused() -> None:
+    """Both are named."""
+    part = KeyPart(None, expression=f"cast({IN_EXPRESSION} as date)")
+    table = timed(
+        keys=(a_key(), a_key(part, name="by_day", unique=False)),
+        checks=(Check("orders_chk_1", generated_name=True, expression=f"({IN_EXPRESSION} > _utf8mb4\\'2020\\')"),),
+    )
+    assert findings(table)["generated-timestamp"].message.endswith(": index by_day, check orders_chk_1")
+
+
+def test_timestamps_need_a_server_that_knows_offsets() -> None:
+    """Refused before 8.0.19, where a mirror trigger could not say an instant."""
+    old, new = (around(timed(), server=a_server(version=version)) for version in ((8, 0, 18), (8, 0, 19)))
+    assert set(findings(timed(), old)) == {"old-timestamp"}
+    assert findings(timed(), new) == {}
+    assert findings(a_table(), old) == {}

@@ -253,10 +253,13 @@ def test_a_method_that_was_edited_into_the_file_is_held_off() -> None:
 
 
 def test_a_reviewer_may_skip_a_step() -> None:
-    """A table that the reviewer leaves out is no drift."""
+    """A table that the reviewer leaves out stops nothing; it is said while it lies in clear."""
     plan = planned(a_table())
     step = plan.steps[0].model_copy(update={"method": Method.SKIP})
-    assert found(plan.model_copy(update={"steps": (step,)}), an_inventory(a_table())) == {}
+    skipping = plan.model_copy(update={"steps": (step,)})
+    (finding,) = found(skipping, an_inventory(a_table())).values()
+    assert (finding.code, finding.blocks) == ("skipped-in-clear", False)
+    assert found(skipping, an_inventory(a_table(segments=(a_segment(encrypted=True),)))) == {}
 
 
 def test_a_small_table_may_grow_a_little() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 
@@ -428,7 +429,7 @@ exclusive moment  purpose       tries  waited   held
 shop.orders       log triggers      1   0.2 s  32 ms
 shop.orders       swap              3   4.2 s  30 ms
 
-Nobody was held up for longer than 32 ms at a time.
+No table was held for longer than 32 ms at a time.
 
 Retained
 --------
@@ -535,6 +536,18 @@ RUN = RunStatus("r1", "ab" * 32, "running", "2026-05-01T22:00:00Z", "host1", 471
 
 def a_report(run: RunStatus | None) -> StatusReport:
     return StatusReport(HERE, "2026-05-01T22:05:00Z", run)
+
+
+def test_status_of_earlier_runs() -> None:
+    """Steps of earlier runs have a heading of their own and are not counted with the run's."""
+    run = dataclasses.replace(RUN, steps=(COPYING,))
+    text = status_text(StatusReport(HERE, "2026-05-01T22:05:00Z", run, (KEPT,)))
+    latest, heading, earlier = text.partition("Of earlier runs")
+    assert heading
+    assert "1 step: 1 running." in latest
+    assert "_c_retained" not in latest
+    assert "1 step: 1 done." in earlier
+    assert "_c_retained" in earlier
 
 
 def test_status_text() -> None:
@@ -684,6 +697,13 @@ shop._b_retained  retained  kept              until 2026-05-08T22:00:00Z
     assert [cleanup_exit_code(cleanup), cleanup_exit_code(Cleanup((dropped,)))] == [1, 0]
     assert json.loads(cleanup_json(cleanup))["objects"][1]["action"] == "kept"
     assert lines(cleanup_text(Cleanup(())))[-1] == "Nothing of ours is there."
+
+
+def test_what_cleanup_forgets_is_not_kept() -> None:
+    """A retained table that a person took away counts neither as dropped nor as still there."""
+    gone = Cleaned(TableName("shop", "_a_retained"), "retained", "forgotten", why="it is not there any more")
+    assert cleanup_exit_code(Cleanup((gone,))) == 0
+    assert "Dropped 0 objects" in cleanup_text(Cleanup((gone,)))
 
 
 def test_the_identity_of_a_server() -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from migrator.model import Key, KeyPart, Table, TableName, TablespaceKind
 from migrator.sql.keys import KeyColumn
-from migrator.sql.names import shadow_of
+from migrator.sql.names import quote, shadow_of
 from migrator.sql.table import (
     add_indexes,
+    auto_increment,
     comparable,
     create_log,
     deferred_indexes,
@@ -256,7 +257,7 @@ def test_the_log_has_the_keys_exact_types() -> None:
         KeyColumn(a_column("b", "bigint unsigned"), descending=False),
     )
     text = create_log(TableName("s", "l"), key).text
-    assert "k1 enum('x','%%s') CHARACTER SET latin1 COLLATE latin1_bin NOT NULL, k2 bigint unsigned NOT NULL" in text
+    assert "k1 enum('x','%%s') CHARACTER SET latin1 COLLATE latin1_bin NULL, k2 bigint unsigned NULL" in text
     assert text.endswith("ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'")
 
 
@@ -271,6 +272,17 @@ def test_generated_columns_are_not_copied_and_invisible_ones_are() -> None:
         )
     )
     assert [c.name for c in stored_columns(table)] == ["a", "hidden"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "comment", ["was AUTO_INCREMENT=5 before", "it''s \\\\'' AUTO_INCREMENT=5", ") AUTO_INCREMENT=5"]
+)
+def test_the_counter_is_an_option_and_no_comment(name: TableName, comment: str) -> None:
+    """It is found outside of quotes only, in the options of the table."""
+    head = f"CREATE TABLE {quote(name.name)} (\n  `id` int NOT NULL AUTO_INCREMENT COMMENT 'AUTO_INCREMENT=3'\n)"
+    assert auto_increment(f"{head} ENGINE=InnoDB COMMENT='{comment}'") is None
+    assert auto_increment(f"{head} ENGINE=InnoDB AUTO_INCREMENT=701 COMMENT='{comment}'") == 701
 
 
 def test_the_counter_is_set() -> None:

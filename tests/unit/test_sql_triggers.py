@@ -99,6 +99,34 @@ def test_mirror_triggers_of_a_nasty_name() -> None:
     )
 
 
+@pytest.mark.parametrize(("name", "quoted"), [("at", "`at`"), (NASTY_KEY, ODD_COLUMN)], ids=["plain", "nasty"])
+def test_an_instant_is_mirrored_with_its_offset(name: str, quoted: str) -> None:
+    """A TIMESTAMP, wherever it is written, NULL or not; other columns are assigned as they are."""
+    table = a_table(
+        columns=(
+            a_column("id", "int"),
+            a_column(name, "timestamp(3)", nullable=True),
+            a_column("must", "timestamp"),
+            a_column("day", "datetime", nullable=True),
+        )
+    )
+    key = (KeyColumn(table.columns[0], descending=False),)
+    instant, must = (
+        f"IF(UNIX_TIMESTAMP(NEW.{column}) = 0, '0000-00-00 00:00:00', CONCAT(TIMESTAMP'1970-01-01 00:00:00'"
+        f" + INTERVAL UNIX_TIMESTAMP(NEW.{column}) SECOND, '+00:00'))"
+        for column in (quoted, "`must`")
+    )
+    insert = (
+        f"INSERT INTO `shop`.`_orders_shadow` (`id`, {quoted}, `must`, `day`)"
+        f" VALUES (NEW.`id`, {instant}, {must}, NEW.`day`)"
+    )
+    update = f"SET `id` = NEW.`id`, {quoted} = {instant}, `must` = {must}, `day` = NEW.`day` WHERE"
+    assert mirror_trigger(table, shadow_of(PLAIN), key, "INSERT").shown.endswith(f" ROW {insert}")
+    moved = mirror_trigger(table, shadow_of(PLAIN), key, "UPDATE").shown
+    assert update in moved
+    assert moved.endswith(f"; {insert}; END IF; END")
+
+
 def test_a_half_made_set_is_harmless() -> None:
     """INSERT comes last: until then the shadow holds only rows that the source holds."""
     assert EVENTS[-1] == "INSERT"

@@ -114,6 +114,16 @@ class Desk:
         self.started.append(held)
         return held
 
+    def start(self, command: str, *arguments: object) -> subprocess.Popen[bytes]:
+        """Start a command whose output does not matter; whoever calls this ends it."""
+        return subprocess.Popen(
+            self._words(command, arguments, None),
+            env=_environment(self.folder, {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def _words(self, command: str, arguments: Sequence[object], connection: Sequence[object] | None) -> list[str]:
         how = [f"--defaults-file={self.options}"] if connection is None else [str(word) for word in connection]
         return [str(MIGRATOR), command, *how, *map(str, arguments)]

@@ -154,7 +154,7 @@ def test_ctrl_c_while_it_waits(desk: Desk) -> None:
         cursor.execute("SELECT COUNT(*) FROM t")
         held = desk.held(plan)
         waiting = held.hold(each("Waiting"))
-        assert [blocker["session_id"] for blocker in waiting["blockers"]] == [session_of(somebody)]
+        assert {blocker["session_id"] for blocker in waiting["blockers"]} == {session_of(somebody)}
         held.signal(signal.SIGINT)
         assert held.finish().code == 130
         cursor.execute("UPDATE t SET extra = 'still here' WHERE n = 1")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.server.cli.held import Ran, phase
+import re
+from pathlib import Path
+
+from tests.server.cli.held import Ran, each, phase
 from tests.server.cli.kit import ALL_SHADOW, CANARY, Desk, edit
 from tests.server.cli.snapshot import JOURNAL
 
@@ -104,11 +107,32 @@ def test_cleanup_keeps_until_the_deadline(desk: Desk) -> None:
     assert desk.migrator("verify", f"--databases={desk.schema}").code == 0
 
 
+def test_memory_stays_flat(desk: Desk) -> None:
+    """A table larger than the bound is copied and compared with a peak below 100 MiB: no row comes to the process."""
+    numbers = "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 45000) SELECT n FROM r"
+    desk.run(
+        "CREATE TABLE big (id INT PRIMARY KEY, note TEXT)",
+        "SET cte_max_recursion_depth = 50000",
+        f"INSERT INTO big SELECT n, REPEAT('x', 2500) FROM ({numbers}) AS many",
+    )
+    held = desk.held(desk.plan(*ALL_SHADOW, small_chunks=False))
+    held.hold(each("RunEnded"))
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{held.pid}/status").read_text())
+    ran = held.finish()
+    assert ran.code == 0, ran
+    assert sum(event["rows"] for event in ran.of("ChunkVerified")) == 45000
+    assert peak is not None
+    assert int(peak[1]) < 100 * 1024, f"{int(peak[1]) / 1024:.0f} MiB"
+
+
 def test_a_general_tablespace(desk: Desk) -> None:
     """It is encrypted as one step, with every table in it; a table's own step only says so."""
     desk.run(f"CREATE TABLESPACE {desk.schema} ADD DATAFILE '{desk.schema}.ibd'")
     try:
         desk.table("t", rows=50, definition=f"(id VARCHAR(40) PRIMARY KEY, n INT, note TEXT) TABLESPACE {desk.schema}")
+        left = desk.migrator("apply", desk.plan("--no-tablespaces"), "--format=json")
+        assert (left.code, [step["outcome"] for step in left.json["steps"]]) == (1, ["refused", "refused"])
+        assert {step["remedy"] for step in left.json["steps"]} == {"plan again with --tablespaces"}
         plan = desk.plan()
         with desk.nothing_left():
             assert desk.migrator("dry-run", plan).code == 0

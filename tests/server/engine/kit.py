@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from migrator.cli_plan import read_and_plan
 from migrator.db import Connect, Session
@@ -86,6 +86,13 @@ def each(kind: type[Event]) -> When:
 def crash() -> None:
     """An action that ends the run."""
     raise Crash
+
+
+class Meets(Protocol):
+    """Something that is told each event of a run."""
+
+    def meet(self, event: Event) -> None:
+        """Look at an event."""
 
 
 @dataclass(slots=True)
@@ -229,7 +236,9 @@ class Lab:
     def fill(self, table: str, insert: str, rows: Sequence[Sequence[object]] = ()) -> None:
         """Run the INSERT in a session that takes any value as it is; then make the ledger a copy of the table."""
         with closing(self.connect(autocommit=True)) as connection, connection.cursor() as cursor:
-            cursor.execute("SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO', cte_max_recursion_depth = 1000000")
+            cursor.execute(
+                "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', cte_max_recursion_depth = 1000000"
+            )
             if rows:
                 cursor.executemany(insert, rows)
             else:
@@ -310,7 +319,7 @@ class Lab:
     def apply(
         self,
         *tables: str,
-        at: Sequence[At] = (),
+        at: Sequence[Meets] = (),
         plan: Plan | None = None,
         defaults: Defaults = SMALL,
         stop: threading.Event | None = None,
@@ -368,14 +377,20 @@ class Lab:
         return apply(session, plan, ApplyOptions(attestations=VOUCHED), lambda event: None, threading.Event())
 
     def apply_when_free(
-        self, *tables: str, plan: Plan | None = None, at: Sequence[At] = (), seconds: float = 30.0
+        self,
+        *tables: str,
+        plan: Plan | None = None,
+        at: Sequence[At] = (),
+        seconds: float = 30.0,
+        socket: Path | None = None,
     ) -> Ran:
-        """Apply as soon as the lease of a run that was killed has run out."""
+        """Apply as soon as the lease of a run that was killed has run out; over the socket if one is given."""
         done: list[Ran] = []
 
         def try_it() -> bool:
             try:
-                done.append(self.apply(*tables, plan=plan, at=at))
+                session = self.session(socket=str(socket)) if socket else self.session()
+                done.append(self.apply(*tables, plan=plan, at=at, session=session))
             except LeaseHeld:
                 return False
             return True

@@ -196,3 +196,26 @@ def test_lock_tables_and_safe_updates_of_the_application(lab: Lab) -> None:
     ran = lab.apply("t", at=[At(each(ChunkCopied), use, 2), At(phase("verify"), use)])
     ran.assert_outcome("done")
     lab.assert_done("t")
+
+
+def test_one_who_goes_back_to_a_savepoint_holds_up_nobody(lab: Lab) -> None:
+    """What a transaction has logged and taken back leaves a locked gap in the log; nobody else appends in that gap."""
+    lab.table("t", *BY_NUMBER)
+    counts: list[int] = []
+
+    def go_back_while_another_writes() -> None:
+        with lab.application("t") as one, lab.application("t") as other:
+            one.query("UPDATE {t} SET w = w + 1 WHERE id = 300")
+            one.query("SAVEPOINT here")
+            one.query("UPDATE {t} SET w = w + 1 WHERE id = 100")
+            one.query("ROLLBACK TO SAVEPOINT here")
+            other.query("SET innodb_lock_wait_timeout = 1")
+            other.write("UPDATE {t} SET w = w + 1 WHERE id = 200")
+            counts.append(len(other.query("SELECT 1 FROM {t} WHERE id = 200")))
+            one.connection.rollback()
+
+    moments = [each(ChunkCopied), phase("index"), phase("verify")]
+    ran = lab.apply("t", at=[At(when, go_back_while_another_writes) for when in moments])
+    ran.assert_outcome("done")
+    assert len(counts) == 3
+    lab.assert_done("t")

@@ -15,7 +15,7 @@ from migrator.errors import LeaseHeld, LeaseLost
 from migrator.events import Backlog, ChunkCopied, Event, StepStarted, Waiting
 from tests.server.engine.kit import SMALL, At, Beside, Crash, Lab, Run, crash, ddl, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, everything_of
-from tests.servers import until
+from tests.servers import least_privileged, start, until
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -47,19 +47,31 @@ def stopped(run: Run) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("at", "nth"),
-    [("ChunkCopied", 3), ("Done CREATE DEFINER", 2), ("Starting RENAME TABLE", 3)],
-    ids=["copy", "log", "swap"],
+    ("at", "nth", "elsewhere"),
+    [
+        ("ChunkCopied", 3, False),
+        ("Done CREATE DEFINER", 2, False),
+        ("Starting RENAME TABLE", 3, False),
+        ("ChunkCopied", 3, True),
+    ],
+    ids=["copy", "log", "swap", "copy, taken over from another client host"],
 )
-def test_a_run_that_slept_past_its_lease_changes_nothing_more(lab: Lab, tmp_path: Path, at: str, nth: int) -> None:
-    """Stopped (SIGSTOP) while another run takes over and finishes, then woken: it sends no statement and ends with 75."""
+def test_a_run_that_slept_past_its_lease_changes_nothing_more(
+    lab: Lab, tmp_path: Path, at: str, nth: int, elsewhere: bool
+) -> None:
+    """Stopped (SIGSTOP) while another run takes over and finishes, then woken: it sends no statement and ends with 75.
+
+    It is connected over TCP; the other one, from elsewhere, over the socket, which is another client host.
+    """
     lab.table("t", *BY_NUMBER)
+    socket = lab.server.server.socket if elsewhere else None
     plan, everything = lab.plan("t"), everything_of(BY_NUMBER[0])
     with lab.process(plan, tmp_path, at=at, nth=nth, send="SIGSTOP", lease=2.5) as run:
         try:
             until(lambda: stopped(run), "the run has stopped itself", seconds=60)
             with lab.application("t") as app:
-                lab.apply_when_free(plan=plan, at=[At(phase("verify"), lambda: everything(app))]).assert_outcome("done")
+                changes = At(phase("verify"), lambda: everything(app))
+                lab.apply_when_free(plan=plan, at=[changes], socket=socket).assert_outcome("done")
             lab.assert_done("t")
             names, journal = lab.names(), lab.rows("SELECT * FROM migrator.steps")
         finally:
@@ -97,7 +109,10 @@ def test_a_paused_run_drains_and_goes_on(lab: Lab) -> None:
             copied = chunks[0]
             try:
                 app.write("UPDATE {t} SET v = 'while paused' WHERE id <= 100", "DELETE FROM {t} WHERE id = 50")
-                until(lambda: lab.value("SELECT COUNT(*) FROM _t_log") == 0, "the drain has emptied the log")
+                until(
+                    lambda: lab.value("SELECT COUNT(*) FROM _t_log WHERE k1 IS NOT NULL") == 0,
+                    "the drain has emptied the log",
+                )
                 assert lab.value("SELECT COUNT(*) FROM _t_shadow WHERE v = 'while paused'") == 9
                 assert not lab.value("SELECT COUNT(*) FROM _t_shadow WHERE id = 50")
                 assert chunks[0] == copied
@@ -157,7 +172,7 @@ def test_a_stopped_run_leaves_the_triggers_logging(lab: Lab) -> None:
     assert ran.outcome.exit_code == 75
     with lab.application("t") as app:
         everything(app)
-    assert lab.value("SELECT COUNT(*) FROM _t_log") > 20
+    assert lab.value("SELECT COUNT(*) FROM _t_log WHERE k1 IS NOT NULL") > 20
     ran = lab.apply("t")
     ran.assert_outcome("done")
     assert [e.resumed for e in ran.of(StepStarted)] == [True]
@@ -175,3 +190,47 @@ def test_steps_after_a_stop_are_left(lab: Lab) -> None:
     assert [s.outcome for s in lab.apply(plan=plan).outcome.steps] == ["done", "done"]
     lab.assert_done("a")
     lab.assert_done("b")
+
+
+def test_a_run_that_lives_is_found_from_another_client_host(lab: Lab) -> None:
+    """A second run over the socket, which is another client host than the first one's, is told who is at work."""
+    lab.table("t", *BY_NUMBER)
+    plan = lab.plan("t")
+    socket = lab.server.server.socket
+
+    def second() -> None:
+        opened = lab.session(socket=str(socket)) if socket else lab.session()
+        with closing(opened) as session, pytest.raises(LeaseHeld):
+            lab.apply_quietly(session, plan)
+
+    ran = lab.apply(plan=plan, at=[At(each(ChunkCopied), second)])
+    ran.assert_outcome("done")
+
+
+def test_nobody_takes_over_from_a_run_whose_sessions_cannot_be_found(tmp_path: Path) -> None:
+    """Without connection attributes a run that is silent keeps its lease; the error says how a person ends it."""
+    with (
+        start(name="no-attributes", options=["--performance-schema-session-connect-attrs-size=0"]) as server,
+        least_privileged(server) as dba,
+        closing(server.connect()) as root,
+        root.cursor() as cursor,
+    ):
+        cursor.execute("CREATE DATABASE t_x")
+        cursor.execute("CREATE DATABASE t_x_ledger")
+        lab = Lab(server, dba, "t_x", "t_x_ledger")
+        lab.table("t", *BY_NUMBER)
+        plan = lab.plan("t")
+        with lab.process(plan, tmp_path, at="ChunkCopied", send="SIGSTOP") as run:
+            try:
+                until(lambda: stopped(run), "the run has stopped itself", seconds=60)
+                with pytest.raises(LeaseHeld, match="is at work"):
+                    lab.apply(plan=plan)
+                lab.run("UPDATE migrator.lease SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND")
+                with pytest.raises(LeaseHeld, match="does not show its sessions") as held:
+                    lab.apply(plan=plan)
+                assert f"process {run.pid} on host" in held.value.remedy
+            finally:
+                run.kill()
+        cursor.execute(held.value.remedy.rpartition("then: ")[2])
+        lab.apply(plan=plan).assert_outcome("done")
+        lab.assert_done("t")

@@ -38,7 +38,22 @@ CHECKS = """(
   id INT PRIMARY KEY, v INT CHECK (v > 0), w INT, CHECK (w < v * 1000), CHECK (v <> 13) NOT ENFORCED
 ) AVG_ROW_LENGTH=77 MAX_ROWS=99999 MIN_ROWS=3 PACK_KEYS=1 CHECKSUM=1 DELAY_KEY_WRITE=1"""
 
+COMPUTED = """(
+  id INT PRIMARY KEY, a INT, j JSON, v INT AS (a + 1) VIRTUAL, UNIQUE KEY u ((a * 3), id),
+  KEY first_ ((a * 2)), KEY second_ (v), KEY third_ ((a * 4)), KEY fourth_ (v, a), KEY plain (a)
+)"""
+
+PLAIN = COMPUTED.replace("UNIQUE KEY", "KEY")
+MANY = PLAIN.replace("KEY second_ (v)", "KEY second_ ((CAST(j AS UNSIGNED ARRAY)))")
+
 CASES = {
+    "computed": (COMPUTED, "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)"),
+    "computed, none unique": (PLAIN, "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)"),
+    "computed, multi-valued": (MANY, "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)"),
+    "computed, partitions": (
+        PLAIN + " PARTITION BY KEY (id) PARTITIONS 2",
+        "(id, a, j) SELECT n, n, JSON_ARRAY(n, n + 1)",
+    ),
     "indexes": (INDEXES, "(a, b, c, g, d) SELECT n % 50, CONCAT('word', n), CONCAT('some words ', n), POINT(n, n), n"),
     "columns": (COLUMNS, "(id, v, d) SELECT n * 1000, CONCAT('v', n), n / 7"),
     "partitions": (PARTITIONS, "SELECT n, '2019-06-01' + INTERVAL n DAY, 'x'"),
@@ -125,6 +140,40 @@ def test_a_table_that_was_empty_keeps_its_counter(lab: Lab) -> None:
     lab.apply("t").assert_outcome("done")
     lab.run("INSERT INTO t (v) VALUES (1)")
     assert lab.value("SELECT id FROM t") == 701
+
+
+def test_a_comment_sets_no_counter(lab: Lab) -> None:
+    """AUTO_INCREMENT in the comment of a table that never had a row is only a word."""
+    lab.table(
+        "t", "(id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, v INT) COMMENT='was AUTO_INCREMENT=5000000 before'", ""
+    )
+    lab.apply("t").assert_outcome("done")
+    lab.run("INSERT INTO t (v) VALUES (1)")
+    assert lab.value("SELECT id FROM t") == 1
+
+
+def test_a_primary_key_that_the_server_made_and_hides_keeps_its_values(lab: Lab) -> None:
+    """Rows keep their `my_row_id`, also where the server shows nobody that there is such a column."""
+    lab.run(
+        "SET sql_generate_invisible_primary_key = ON",
+        "CREATE TABLE t (u INT NOT NULL, v VARCHAR(60))",
+        "ALTER TABLE t ADD UNIQUE KEY u (u)",
+    )
+    lab.fill("t", f"INSERT INTO t (u, v) SELECT n * 7 % 701, 'x' FROM {SOME}")
+    lab.run("DELETE FROM t WHERE u % 3 = 0", f"DELETE FROM {lab.in_ledger('t')} WHERE u % 3 = 0")
+    lab.run("SET GLOBAL show_gipk_in_create_table_and_information_schema = OFF")
+    try:
+        with lab.application("t") as app:
+
+            def change() -> None:
+                app.write("UPDATE {t} SET u = u + 1000 ORDER BY u LIMIT 3", "DELETE FROM {t} ORDER BY u LIMIT 1")
+
+            ran = lab.apply("t", at=[At(each(ChunkCopied), change, 2), At(phase("verify"), change)])
+    finally:
+        lab.run("SET GLOBAL show_gipk_in_create_table_and_information_schema = ON")
+    ran.assert_outcome("done")
+    assert [column for column, _, _ in lab.columns("t")] == ["my_row_id", "u", "v"]
+    lab.assert_done("t")
 
 
 def test_values_of_every_type_come_over_exactly(lab: Lab) -> None:

@@ -20,7 +20,10 @@ DEFINITION = (
     "(k VARCHAR(40) PRIMARY KEY, n BIGINT NOT NULL, v VARCHAR(60), u VARCHAR(40), UNIQUE KEY u (u), UNIQUE KEY n (n))"
 )
 ROWS = f"SELECT CONCAT('{KEY}', n), 770000000000 + n, CONCAT('{VALUE}', n), CONCAT('{VALUE}u', n) FROM ({NUMBERS.format(1500)}) AS many"
-CANARY = re.compile("|".join([KEY, VALUE, "77000000[0-9]{4}", KEY.encode().hex(), VALUE.encode().hex()]), re.IGNORECASE)
+CANARY = re.compile(
+    "|".join([KEY, VALUE, r"(?<![0-9])77000000[0-9]{4}(?![0-9])", KEY.encode().hex(), VALUE.encode().hex()]),
+    re.IGNORECASE,
+)
 
 
 def places_in_clear(lab: Lab) -> set[str]:

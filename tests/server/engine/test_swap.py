@@ -10,9 +10,11 @@ from time import monotonic
 import pytest
 
 from migrator.engine import moment
-from migrator.events import Moment, Waiting
+from migrator.events import Event, Moment, Waiting
+from migrator.inventory import read_blockers
 from tests.server.engine.kit import SMALL, WEIRD, At, Beside, Lab, When, ddl, name, phase
 from tests.server.engine.test_rows import BY_NUMBER
+from tests.servers import until
 
 SHORT = SMALL.model_copy(update={"swap_wait_seconds": 1, "moment_wait_seconds": 1})
 
@@ -82,8 +84,9 @@ def test_a_transaction_that_writes_across_the_end_of_the_wait_is_still_an_old_on
             swapped_before.append(lab.encrypted("t"))
             old.rollback()
 
-        write = At(phase("swap"), lambda: cursor.execute("INSERT INTO other VALUES (1)"))
-        ran = lab.apply("t", at=[write, At(waiting("older than the copy"), end)])
+        waits = waiting("older than the copy")
+        write = At(waits, lambda: cursor.execute("INSERT INTO other VALUES (1)"))
+        ran = lab.apply("t", at=[write, At(waits, end, nth=2)])
     ran.assert_outcome("done")
     assert swapped_before == [False]
 
@@ -98,6 +101,17 @@ def test_a_prepared_transaction_elsewhere_is_no_old_reader(lab: Lab) -> None:
         lab.apply("t", defaults=SMALL.model_copy(update={"swap_wait_seconds": 5})).assert_outcome("done")
     finally:
         lab.run(f"XA ROLLBACK {xid}")
+
+
+def test_an_error_right_after_the_rename_is_not_taken_for_a_failed_swap(lab: Lab) -> None:
+    """The server refuses to note the moment: the table is swapped all the same, and is finished, not given up."""
+    lab.table("t", *BY_NUMBER)
+    away = At(ddl("`_t_retained`", done=True), lambda: lab.run("RENAME TABLE migrator.moments TO migrator.away"))
+    back = At(phase("swap", ended=True), lambda: lab.run("RENAME TABLE migrator.away TO migrator.moments"))
+    ran = lab.apply("t", at=[away, back])
+    assert (away.seen > 0, back.seen) == (True, 1), ran.step.message
+    ran.assert_outcome("done")
+    lab.assert_done("t")
 
 
 # -- metadata locks -----------------------------------------------------------------------------------
@@ -200,3 +214,82 @@ def test_a_reader_of_the_shadow_is_waited_for(lab: Lab) -> None:
         assert reader.thread_id() in {b.session_id for e in ran.of(Waiting) for b in e.blockers}
     ran.assert_outcome("done")
     lab.assert_done("t")
+
+
+def test_transactions_are_seen_beside_a_statement_with_an_emoji(lab: Lab) -> None:
+    """The list of transactions cannot be read while such a statement runs (3854): it is read when that is over."""
+    asleep = (
+        "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_DB = %s AND PROCESSLIST_STATE = 'User sleep'"
+    )
+
+    def sleep() -> None:
+        with closing(lab.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT SLEEP(1) FROM DUAL WHERE 1 /* \N{GRINNING FACE} */")
+
+    with closing(lab.session()) as session, Beside(sleep):
+        until(lambda: lab.value(asleep, lab.schema), "the statement runs")
+        assert not [b for b in read_blockers(session) if b.reason == "unknown"]
+
+
+# -- backup locks ---------------------------------------------------------------------------------------
+
+
+def backed_up_at(lab: Lab, when: When) -> None:
+    """Migrate while a backup takes its lock at that event and keeps it until it is named for the second time.
+
+    The table is encrypted then, the backup's session was named, and no statement of the application was held up.
+    """
+    lab.table("t", *BY_NUMBER)
+    other = Measured(lab, "t")
+    with closing(lab.connect()) as backup, backup.cursor() as cursor:
+
+        def names_it(event: Event) -> bool:
+            blockers = event.blockers if isinstance(event, Waiting) else ()
+            return backup.thread_id() in {b.session_id for b in blockers if b.reason == "backup-lock"}
+
+        begin = At(when, lambda: cursor.execute("LOCK INSTANCE FOR BACKUP"))
+        end = At(names_it, lambda: cursor.execute("UNLOCK INSTANCE"), nth=2)
+        with other.at_work():
+            ran = lab.apply("t", at=[begin, end])
+    ran.assert_outcome("done")
+    assert begin.seen >= 1
+    assert end.seen >= 2
+    assert other.statements > 100
+    assert other.longest_seconds < 0.5
+    assert lab.encrypted("t")
+
+
+@pytest.mark.parametrize("where", ["log", "mirror", "swap"])
+def test_a_moment_is_not_begun_while_a_backup_has_its_lock(lab: Lab, where: str) -> None:
+    """A backup lock that is there when a moment is wanted is waited for, while the application works."""
+    backed_up_at(lab, phase(where))
+
+
+def test_a_moment_is_not_begun_without_looking_for_a_backup(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no free instant was found, the tables are asked for without looking; a backup lock is still looked for."""
+    monkeypatch.setattr(moment, "BLIND_AFTER_SECONDS", 0.5)
+    backed_up_at(lab, phase("swap"))
+    assert max(e.tries for e in lab.events if isinstance(e, Moment) and e.purpose == "swap") <= 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CREATE DEFINER = CURRENT_USER TRIGGER `{}`.`_t_log_upd`",
+        "TRIGGER `{}`.`_t_mirror_upd`",
+        "DROP TRIGGER",
+        "RENAME TABLE `{}`.`t`",
+    ],
+    ids=["log", "mirror", "mirror, log triggers off", "swap"],
+)
+def test_a_moment_is_given_back_when_a_backup_comes_within_it(lab: Lab, words: str) -> None:
+    """A backup lock that comes while the tables are held ends the moment within milliseconds; it is done again."""
+    backed_up_at(lab, ddl(words.format(lab.schema)))
+    assert [e for e in lab.events if isinstance(e, Waiting) and "given back" in e.reason]
+    assert max(e.held_seconds for e in lab.events if isinstance(e, Moment)) < 0.5
+
+
+@pytest.mark.parametrize("when", [phase("index"), ddl("ADD UNIQUE", done=True)], ids=["indexes", "statistics"])
+def test_indexes_and_statistics_wait_for_a_backup(lab: Lab, when: When) -> None:
+    """DDL on the shadow, and ANALYZE after it, wait for a backup lock, which is named."""
+    backed_up_at(lab, when)

@@ -1,0 +1,43 @@
+"""Which tables are ours, for whoever decides: by the journal, and by what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from migrator.db import Session
+from migrator.engine.journal import Journal, Owned
+from migrator.engine.objects import table_proof
+from migrator.model import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Tables that the journal proves to be ours; of them the retained ones, and until when (UTC) each is kept."""
+
+    owned: frozenset[TableName] = frozenset()
+    retained: Mapping[TableName, str] = field(default_factory=dict)
+
+
+def read_ours(session: Session, journal: Journal) -> Ours:
+    """What the journal says is ours, without retained tables that somebody has dropped or renamed. No locks."""
+    if not journal.exists(session):
+        return Ours()
+    there = [
+        one
+        for one in journal.owned(session)
+        if one.kind != "trigger" and not (one.kind == "retained" and retained_is_gone(session, one))
+    ]
+    kept = {one.name: journal.step(session, one.step_id).retained_until for one in there if one.kind == "retained"}
+    return Ours(frozenset(one.name for one in there), kept)
+
+
+def retained_is_gone(session: Session, one: Owned) -> bool:
+    """True if no table bears the name of a retained one: a person dropped it, or renamed it to go back. No locks."""
+    return table_proof(session, one.name) is None
+
+
+def forget_retained(session: Session, journal: Journal, one: Owned) -> None:
+    """Close the step of a retained table that is gone. Changes the journal only; safe to repeat."""
+    journal.gone(session, "retained", one.name)
+    journal.close_step(session, one.step_id, "done", "the retained table was dropped or renamed by a person")

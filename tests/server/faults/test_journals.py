@@ -1,0 +1,17 @@
+"""The matrix of faults: the journal, and runs given up. The table in docs/faults.md is made of what happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.server.engine.kit import Lab
+from tests.server.faults.journals import JOURNALS
+from tests.server.faults.scene import live_through, matrix
+
+
+@pytest.mark.parametrize(("fault", "where"), matrix(JOURNALS))
+def test_fault(lab: Lab, fault: str, where: str, record_property: Callable[[str, object], None]) -> None:
+    """The run ends by itself and says how, nothing wrong is swapped, and the next runs finish."""
+    record_property(f"{fault} | {where}", live_through(lab, JOURNALS[fault], where))
