@@ -127,7 +127,7 @@ def _is_forsaken(session: Session, step: StepRow) -> bool:
 
 
 def _end(here: _Here, step: StepRow) -> list[Cleaned]:
-    """Take down what an unfinished step made, and close it; after the swap it is finished, a relayed table brought home."""
+    """Take down what an unfinished step made, and close it. One that is swapped is finished, a relay brought home."""
     owned = here.journal.owned(here.session, step.id)
     sizes = {one: _size(here.session, one) for one in owned}
     work = _work(here, step)
