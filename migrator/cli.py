@@ -31,6 +31,7 @@ from migrator.cli_options import (
     OutputFile,
     PlainFormat,
     PlanFile,
+    Relay,
     RetainDays,
     TableFormat,
     Tables,
@@ -141,6 +142,7 @@ def plan(
     direct_below: DirectBelow = None,
     tablespaces: Tablespaces = None,
     mysql_tablespace: MysqlTablespace = None,
+    relay: Relay = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
@@ -161,7 +163,13 @@ def plan(
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
-    policy = made(Policy, direct_below_bytes=direct_below, tablespaces=tablespaces, mysql_tablespace=mysql_tablespace)
+    policy = made(
+        Policy,
+        direct_below_bytes=direct_below,
+        tablespaces=tablespaces,
+        mysql_tablespace=mysql_tablespace,
+        relay=relay,
+    )
     defaults = made(
         Defaults,
         workers=workers,

@@ -111,6 +111,13 @@ MysqlTablespace = Annotated[
         help="Encrypt the tablespace mysql: the data dictionary and the grants. Default: yes.",
     ),
 ]
+Relay = Annotated[
+    bool | None,
+    typer.Option(
+        "--relay/--no-relay",
+        help="Tables that cannot be copied are moved by the server, through a tablespace. Default: yes.",
+    ),
+]
 DirectBelow = Annotated[
     Any,
     typer.Option(

@@ -390,6 +390,12 @@ def relay_impossible(table: Table, _around: Around) -> Finding | None:
     return _about(table, "relay-impossible", message, _by_hand(table), blocks=True)
 
 
+def relay_off(table: Table) -> Finding:
+    """A table that only a relay serves, where the policy wants none."""
+    message = "a copy by triggers cannot serve it, and the policy does without tablespace-relay"
+    return _about(table, "relay-off", message, f"plan again with --relay; or {_by_hand(table)}", blocks=True)
+
+
 def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
     """What a reviewer has to know about a table that is relayed."""
     found = [

@@ -22,6 +22,7 @@ from migrator.planner.checks import (
     real_bytes,
     relay_findings,
     relay_impossible,
+    relay_off,
 )
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.plan import Policy
@@ -68,7 +69,7 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
     size = real_bytes(table, around)
     direct = size < policy.direct_below_bytes and _has_own_file(table)
     if needs_relay(findings):
-        return _by_relay(table, around, findings, key, size)
+        return _by_relay(table, policy, around, findings, key, size)
     if blocking and not (direct and {f.code for f in blocking} <= DIRECT_ALTER_IN_SPITE_OF):
         return Choice(Method.REFUSE, _refusal(blocking), findings, key)
     if direct:
@@ -85,10 +86,15 @@ def needs_relay(findings: Sequence[Finding]) -> bool:
     return served and blocking <= RELAY_SERVES | RELAY_NEEDS_NO_NAME | _RELAY_SAYS_BETTER
 
 
-def _by_relay(table: Table, around: Around, findings: tuple[Finding, ...], key: Key | None, size: int) -> Choice:
+def _by_relay(
+    table: Table, policy: Policy, around: Around, findings: tuple[Finding, ...], key: Key | None, size: int
+) -> Choice:
     impossible = relay_impossible(table, around)
     if impossible is not None:
         found = (*findings, impossible)
+        return Choice(Method.REFUSE, _refusal([f for f in found if f.blocks]), found, key)
+    if not policy.relay:
+        found = (relay_off(table), *findings)
         return Choice(Method.REFUSE, _refusal([f for f in found if f.blocks]), found, key)
     served = tuple(
         replace(f, remedy="") if f.code in RELAY_SERVES else f for f in findings if f.code not in RELAY_NEEDS_NO_NAME

@@ -114,6 +114,10 @@ class Policy(_Part):
     """Encrypt general tablespaces in place, all their tables with them."""
     mysql_tablespace: bool = True
     """Encrypt the `mysql` tablespace (the data dictionary and the grants) in place."""
+    relay: bool = True
+    """Tables that a copy by triggers cannot serve (foreign keys, triggers, named CHECKs, no key) are moved by the
+    server itself, through an encrypted tablespace. Transactions of several statements that are open at the end of a
+    move can get error 1412 or 1213 from them; traffic of single statements gets none. false: they are refused."""
     convert: Literal[False] = False
     """Tables of other engines than InnoDB are refused; this version converts none."""
 

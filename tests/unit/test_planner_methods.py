@@ -113,6 +113,21 @@ def test_what_neither_serves_is_refused(changes: dict[str, Any], reason: str) ->
     assert all("ENCRYPTION='Y'" in f.remedy for f in blocking.values())
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("changes", NEEDS_RELAY)
+def test_a_policy_without_relay(name: TableName, changes: dict[str, Any]) -> None:
+    """`relay: false`: what only a relay serves is refused, the first reason says so, and the remedy names both ways."""
+    choice = chosen(a_table(name, **changes), Policy(relay=False))
+    assert choice.method is Method.REFUSE
+    first = choice.findings[0]
+    assert (first.code, first.blocks) == ("relay-off", True)
+    assert "tablespace-relay" in choice.why
+    assert "--relay" in first.remedy
+    assert "ENCRYPTION='Y'" in first.remedy
+    assert choice.findings[1].code in RELAY_SERVES
+    assert chosen(a_table(name), Policy(relay=False)).method is Method.SHADOW_COPY
+
+
 def test_fulltext_alone_is_copied() -> None:
     """What a relay cannot serve and a copy can is copied."""
     words = a_key("note", name="words", unique=False, type="FULLTEXT")
