@@ -127,6 +127,24 @@ def comparable(definition: str) -> str:
     )
 
 
+_INNODB: Final = """
+SELECT t.name, COALESCE(s.encryption = 'Y', 0)
+FROM information_schema.innodb_tables t LEFT JOIN information_schema.innodb_tablespaces s ON s.space = t.space
+WHERE SUBSTRING_INDEX(t.name, '/', 1) NOT IN ('mysql', 'sys') ORDER BY 1
+"""
+
+
+def innodb_tables(connect: Connect) -> dict[str, bool]:
+    """Whether each InnoDB table of every schema that is not the server's own is encrypted, by InnoDB's name of it.
+
+    All of them, whoever made them: partitions and full-text indexes by themselves, the journal too. What lies in no
+    tablespace that the catalog knows (ibdata1) is in clear. Temporary tables are not in this catalog.
+    """
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(_INNODB)
+        return {str(name): bool(encrypted) for name, encrypted in cursor.fetchall()}
+
+
 def readable_in(datadir: Path, canaries: Mapping[str, bytes]) -> dict[str, bool]:
     """Whether a table's file holds a known value in clear, by `schema.table`."""
     return {

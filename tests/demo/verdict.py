@@ -120,6 +120,19 @@ def encrypted_and_unchanged(before: Mapping[str, Facts], after: Mapping[str, Fac
     )
 
 
+def nothing_in_clear(before: Mapping[str, bool], after: Mapping[str, bool]) -> Check:
+    """Of all InnoDB tables of all schemas none is in clear, by InnoDB's own catalog; before, most were."""
+    failures = [f"{name} is in clear" for name, encrypted in after.items() if not encrypted]
+    if all(before.values()):
+        failures.append("nothing was in clear before, so this proves nothing")
+    were = sum(not encrypted for encrypted in before.values())
+    return Check(
+        "no InnoDB table of any schema is in clear",
+        tuple(failures) or (() if after else ("there are no tables",)),
+        f"{len(after)} tables and partitions encrypted; before, {were} of {len(before)} were in clear",
+    )
+
+
 def refused_as_expected(refused: Iterable[str], before: Mapping[str, Facts], after: Mapping[str, Facts]) -> Check:
     """Exactly the expected tables are refused, and refused tables are not touched."""
     found = {*refused}

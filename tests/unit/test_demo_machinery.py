@@ -312,7 +312,7 @@ def facts(table: str, *, encrypted: bool | None = True, definition: str = "d") -
 def result(**changes: object) -> Result:
     """An application that was well."""
     during = summary([Sample("during", 0.1, 0.01, "committed")] * 60, 1.0)
-    well = Result({"during": during}, {}, (), (), 3, {"shop.events": 5}, {})
+    well = Result({"during": during}, {}, (), (), 3, {"shop.events": 5}, {}, {})
     return replace(well, **changes)  # type: ignore[arg-type]
 
 
@@ -430,3 +430,16 @@ def test_a_value_that_can_still_be_read_fails_the_demonstration() -> None:
     assert verdict.unreadable_on_disk({"a.b": True}, {"a.b": False}).passed
     assert not verdict.unreadable_on_disk({"a.b": True}, {"a.b": True}).passed
     assert not verdict.unreadable_on_disk({"a.b": False}, {"a.b": False}).passed
+
+
+def test_a_table_in_clear_is_seen() -> None:
+    """One InnoDB table in clear fails the check, and so does a database in which nothing was in clear before."""
+    was = {"shop/orders": False, "shop/carts": True}
+    now = dict.fromkeys(was, True)
+    check = verdict.nothing_in_clear
+    assert passed(check(was, now), check(was, now | {"migrator/step": False}), check(now, now), check(was, {})) == [
+        True,
+        False,
+        False,
+        False,
+    ]
