@@ -99,7 +99,8 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
         say(
             f"{options.rate:g} transactions a second over six connections, under REPEATABLE READ: read, think for 5 to "
             "10 ms, write. Beside that 30 statements a second over two connections, each a transaction of its own, "
-            "against the tables that cannot be copied (foreign keys with cascades, a trigger, no key). It may read and write the company's tables and nothing else, counts every error, tries "
+            "against the tables that cannot be copied (foreign keys with cascades, a trigger, no key). "
+            "It may read and write the company's tables and nothing else, counts every error, tries "
             "nothing again, and keeps a ledger of what it was told is committed. Before it starts, every row of every "
             "table is read and remembered."
         )
