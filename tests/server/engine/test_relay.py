@@ -17,7 +17,7 @@ from migrator.engine.status import read_status
 from migrator.errors import Refused
 from migrator.events import LegProgress, Waiting
 from migrator.model import Method
-from tests.server.engine.kit import VOUCHED, WEIRD, At, Crash, Lab, Row, crash, ddl, each, name
+from tests.server.engine.kit import VOUCHED, WEIRD, At, Crash, Lab, Row, crash, ddl, each, name, phase
 from tests.server.engine.test_crash import Everywhere
 
 SOME = "(WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 900) SELECT n FROM c) AS many"
@@ -305,3 +305,40 @@ def test_families_of_all_kinds(lab: Lab) -> None:
     assert lab.rows(f"SELECT * FROM {lab.in_ledger('far')}") == []
     with pytest.raises(pymysql.err.IntegrityError):
         lab.run("DELETE FROM b")
+
+
+def test_a_table_that_somebody_moved_into_a_tablespace_of_theirs(lab: Lab) -> None:
+    """Between two legs a person moves the table elsewhere: nothing more is done to it, and what is ours goes away."""
+    family(lab)
+    theirs = f"theirs_{lab.schema}"
+    encrypted = "SELECT 1 FROM information_schema.INNODB_TABLESPACES WHERE NAME = %s AND ENCRYPTION = 'Y'"
+    lab.run(f"CREATE TABLESPACE {theirs}")
+    try:
+        move = At(phase("encrypt"), lambda: lab.run(f"ALTER TABLE child TABLESPACE = {theirs}"))
+        ran = lab.apply("child", at=[move])
+        ran.assert_outcome("failed")
+        assert theirs in ran.step.message
+        assert not lab.rows(encrypted, theirs)
+        with closing(lab.session()) as session:
+            cleanup(session, CleanupOptions(abandon=(f"{lab.schema}.child",)), lambda event: None)
+        assert lab.spaces() == []
+        lab.run("ALTER TABLE child TABLESPACE = innodb_file_per_table")
+        lab.apply("child").assert_outcome("done")
+    finally:
+        lab.run("DROP TABLE child", f"DROP TABLESPACE {theirs}")
+
+
+def test_a_definition_that_is_not_what_it_was(lab: Lab) -> None:
+    """Altered while the table was in our tablespace and no run was at work: encrypted all the same, and said with exit
+    code 4, once; afterwards there is nothing left to do."""
+    family(lab)
+    with pytest.raises(Crash):
+        lab.apply("child", at=[At(ddl("ALTER TABLESPACE", done=True), crash)])
+    lab.run("ALTER TABLE child COMMENT = 'another one'")
+    plan = lab.plan("child")
+    ran = lab.apply(plan=plan)
+    ran.assert_outcome("person")
+    assert "not what it was when the step began" in ran.step.message
+    assert lab.encrypted("child")
+    assert lab.spaces() == []
+    lab.apply("child").assert_outcome("skipped")
