@@ -21,6 +21,8 @@ ISOLATION: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
 DEADLOCK: Final = 1213
+OF_RELAYS: Final = frozenset({1412, DEADLOCK})
+"""Errors that a transaction of several statements can get from the end of a move."""
 EXCLUSIVE: Final = frozenset({"log", "mirror", "swap"})
 """Phases with an exclusive moment."""
 
@@ -44,6 +46,8 @@ class Writer(Thread):
         self.patient = patient
         self.count = 0
         self.chosen_seconds = 0.0
+        self.single = False
+        """Each statement commits by itself now."""
 
     def once(self) -> None:
         """One transaction, and a short pause."""
@@ -63,9 +67,11 @@ class Writer(Thread):
         """A transaction of any kind."""
         self.hand.quietly(f"SET SESSION TRANSACTION ISOLATION LEVEL {self.chance.choice(ISOLATION)}")
         draw = self.chance.random()
+        self.single = False
         if self.patient and self.count % EVERY == 0:
             self.chance.choice((self.idle, self.busy, self.prepared))(before)
         elif draw < 0.15 and not self.hand.cut_on_purpose.is_set():
+            self.single = True
             self.do_some(1)  # each statement is a transaction, so after a lost link there could be half of a habit
         elif draw < 0.25:
             self.prepared(before)
@@ -148,6 +154,8 @@ class Writer(Thread):
             self.seen.cuts += 1
         elif number == DEADLOCK and self.stage.phase in EXCLUSIVE and not (rows := self.of_a_deadlock()):
             self.seen.collisions.append(self.stage.phase)
+        elif number in OF_RELAYS and self.of_a_relay() and not (number == DEADLOCK and self.of_a_deadlock()):
+            self.seen.met_relay.append(f"{number} in {self.stage.phase}")
         else:
             rows = self.of_a_deadlock() if number == DEADLOCK else ""
             self.seen.errors.append(f"{self.name}, phase {self.stage.phase}: {error}{rows}")
@@ -159,6 +167,10 @@ class Writer(Thread):
                 if not self.hand.cut_on_purpose.is_set():
                     raise
                 self.seen.cuts += 1
+
+    def of_a_relay(self) -> bool:
+        """True for a transaction of several statements on a table that is relayed: no other may see such errors."""
+        return self.estate.schema.relayed and not self.single
 
     def of_a_deadlock(self) -> str:
         """What InnoDB says of a deadlock of rows; '' if it was one of metadata locks, of which InnoDB knows nothing."""
