@@ -217,13 +217,20 @@ def _space(work: Work) -> Owned:
 
 
 def _make_space(work: Work) -> str:
-    """The tablespace of this step, made if it is not there; gives its name. The journal knows the name before."""
+    """The plain tablespace of this step, made if it is not there; gives its name. The journal knows the name before."""
     owned = _owned(work)
+    if owned and _is_encrypted(work.session, owned[0].name.name):
+        # A person took the table out of it by hand. It cannot take a plain table in.
+        drop_space(work.session, work.journal, work.step_id, work)
+        owned = []
     name = owned[0].name if owned else TableName("", say.space_name(secrets.token_hex(8)))
     if not owned:
         work.journal.intend(work.session, work.step_id, KIND, name)
-    if _proof(work.session, name.name) is None:
+    there = _proof(work.session, name.name)
+    if there is None:
         work.ddl(say.create_space(name.name))
+    elif owned and owned[0].state == "made" and there != owned[0].proof:
+        raise name_taken(name)
     # The name is random and was noted first: what bears it is ours.
     work.journal.made(work.session, KIND, name, _proof(work.session, name.name) or "")
     return name.name
@@ -232,6 +239,11 @@ def _make_space(work: Work) -> str:
 def _proof(session: Session, space: str) -> str | None:
     found = session.row("SELECT SPACE FROM information_schema.INNODB_TABLESPACES WHERE NAME = %s", (space,))
     return f"space {found[0]}" if found else None
+
+
+def _is_encrypted(session: Session, space: str) -> bool:
+    asked = "SELECT 1 FROM information_schema.INNODB_TABLESPACES WHERE NAME = %s AND ENCRYPTION = 'Y'"
+    return bool(session.rows(asked, (space,)))
 
 
 def drop_space(session: Session, journal: Journal, step_id: int, work: Work | None = None) -> None:

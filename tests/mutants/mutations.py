@@ -340,8 +340,11 @@ MUTATIONS: Final = (
         "relay: the journal knows the tablespace before it is made",
         "migrator/engine/relay.py",
         "        work.journal.intend(work.session, work.step_id, KIND, name)\n"
-        "    if _proof(work.session, name.name) is None:\n"
+        "    there = _proof(work.session, name.name)\n"
+        "    if there is None:\n"
         "        work.ddl(say.create_space(name.name))\n",
+        "    there = _proof(work.session, name.name)\n"
+        "    if there is None:\n"
         "        work.ddl(say.create_space(name.name))\n"
         "        work.journal.intend(work.session, work.step_id, KIND, name)\n",
         _in("test_relay", "test_a_crash_and_a_stop_at_every_event"),

@@ -74,9 +74,9 @@ STATEMENT: Final[dict[str, tuple[str, int]]] = {
     "verify": ("STRAIGHT_JOIN", 2),
     "swap": ("RENAME TABLE `{s}`.`t`", 1),
     "clean": ("DROP TABLE `{s}`.`_t_log`", 1),
-    "move-in": (" TABLESPACE = `migrator_relay", 1),
+    "move-in": ("ALTER TABLE `{s}`.`t` TABLESPACE = `migrator_relay", 1),
     "encrypt": ("ALTER TABLESPACE `migrator_relay", 1),
-    "move-out": (" TABLESPACE = innodb_file_per_table", 1),
+    "move-out": ("ALTER TABLE `{s}`.`t` TABLESPACE = innodb_file_per_table", 1),
     "settle": ("DROP TABLESPACE `migrator_relay", 1),
 }
 """The statement of each phase that matters most, by which the proxy finds it, and which of them."""
