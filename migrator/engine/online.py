@@ -30,6 +30,9 @@ NEVER: Final = 1e9
 _LOOK_EVERY_SECONDS: Final = 0.02
 _TELL_EVERY_SECONDS: Final = 1.0
 _LOG_FULL: Final = 1799
+_DUPLICATE: Final = 1062
+"""A statement of the application that met a duplicate in a secondary unique index (INSERT IGNORE, REPLACE, ON DUPLICATE
+KEY UPDATE): the server has logged its row by then, and meets it when it brings the log in (seen on 9.7.4)."""
 
 _AT_WORK: Final = "alter"
 """How states begin in which a statement has got its first lock: `alter table (insert)`, `altering table`..."""
@@ -46,25 +49,32 @@ class _NoEnd(Exception):
 def alter_online(work: Work, purpose: str, tables: Sequence[TableName], statement: Sql) -> None:
     """Send an online ALTER that needs these tables for itself when it begins and when it ends.
 
-    Locks for milliseconds at the beginning; at the end others wait for `END_PATIENCE_SECONDS` at most. Raises
-    `Failed` when that was not enough: then nothing was changed. Whatever else is raised, look at what is there.
+    Locks for milliseconds at the beginning; at the end others wait for `END_PATIENCE_SECONDS` at most. Begun anew
+    when that was not enough, and when a duplicate of the application's threw it away; then raises `Failed`:
+    nothing was changed. Whatever else is raised, look at what is there.
     """
-    who = ""
+    why = remedy = ""
     for patience in END_PATIENCE_SECONDS:
         try:
             run_online(work, purpose, tables, statement, end_patience_seconds=patience)
             return
         except _NoEnd as error:
-            who = error.who
-            work.waits(f"{purpose}: its last lock did not come, the server begins anew", 0.0)
+            why = f"it was ready and did not get the table for itself; in the way: {error.who}"
+            remedy = "apply again when no long transactions use the table"
         except SqlError as error:
             if error.number == _LOG_FULL:
                 raise _log_full(work, purpose) from None
-            raise
+            if error.number != _DUPLICATE:
+                raise
+            why = "a statement of the application met a duplicate in a unique index meanwhile (1062)"
+            remedy = (
+                "apply again when fewer statements meet duplicates (INSERT IGNORE, REPLACE, ON DUPLICATE KEY UPDATE)"
+            )
+        work.waits(f"{purpose}: {why}; the server begins anew", 0.0)
     raise Failed(
-        f"{purpose}: {len(END_PATIENCE_SECONDS)} times the server was ready and did not get the table for itself;"
-        f" in the way at last: {who}; the table is as it was before this leg",
-        remedy="apply again when no long transactions use the table",
+        f"{purpose}: the server began it {len(END_PATIENCE_SECONDS)} times; at last {why};"
+        " the table is as it was before this leg",
+        remedy=remedy,
     )
 
 

@@ -409,6 +409,12 @@ def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
             "a quiet time; no long transactions on it meanwhile",
         )
     ]
+    if sum(key.unique for key in table.keys) > sum(key.name == "PRIMARY" for key in table.keys):
+        message = (
+            "a statement that meets a duplicate in a secondary unique index during a move (INSERT IGNORE, REPLACE,"
+            " ON DUPLICATE KEY UPDATE) throws the move's work away (1062); the statement itself is not hurt"
+        )
+        found.append(_about(table, "relay-duplicates", message, "a time at which few of these meet a duplicate"))
     if around.server.variable_is_on("log_bin"):
         message = "each of its three legs is one DDL on every replica, which lags by about the time of the leg"
         found.append(_about(table, "relay-lag", message, "a time at which replicas may lag"))

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 MOST_COLLISIONS: Final = 2
 MOST_AGAIN: Final = 5
-IN_THE_WAY: Final = ("did not get the table for itself", "transactions that began before the leg")
-"""How a relay ends that transactions stood in the way of: the table is as it was, and `apply` goes on."""
+IN_THE_WAY: Final = (
+    "did not get the table for itself", "transactions that began before the leg", "no free instant", "met a duplicate",
+)  # fmt: skip
+"""How a relay ends that the application stood in the way of: the table is as it was, and `apply` goes on."""
 
 
 @dataclass(slots=True)
@@ -217,6 +219,7 @@ def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told) -> None:
             if not any(reason in ran.step.message for reason in IN_THE_WAY):
                 break
             told.again += 1
+            stage.calm |= "met a duplicate" in ran.step.message
             ran = lab.apply(plan=plan, at=[Listening()])
     told.chunks, told.ranges = counted[ChunkCopied], counted[RangeCopied]
     if ran.step.outcome != "done":

@@ -13,6 +13,7 @@ import pymysql
 from tests.oracle.habits import HABITS, Habit, change, look, remove
 from tests.oracle.hand import LINK_LOST, Hand, UnexpectedAnswer
 from tests.oracle.ledger import COUNTED, Estate, Row, difference, read
+from tests.oracle.meetings import insert_ignore, load, refused, replace_, update_ignore, upsert
 from tests.oracle.stage import Stage
 from tests.oracle.threads import Thread
 from tests.oracle.work import Work
@@ -25,6 +26,9 @@ OF_RELAYS: Final = frozenset({1412, DEADLOCK})
 """Errors that a transaction of several statements can get from the end of a move."""
 EXCLUSIVE: Final = frozenset({"log", "mirror", "swap"})
 """Phases with an exclusive moment."""
+
+MEETING: Final[frozenset[Habit]] = frozenset({replace_, upsert, insert_ignore, update_ignore, refused, load})
+"""Habits whose statements meet duplicates."""
 
 EVERY: Final = 12
 """One of so many transactions of the patient writer stays open for long."""
@@ -83,7 +87,7 @@ class Writer(Thread):
     def do_some(self, count: int) -> None:
         """Some habits, perhaps with a savepoint to go back to."""
         for _ in range(count):
-            habit = self.chance.choice(self.habits)
+            habit = self.chance.choice([h for h in self.habits if h not in MEETING] if self.stage.calm else self.habits)
             if count > 1 and self.chance.random() < 0.2:
                 rows = dict(self.estate.rows)
                 self.hand.quietly("SAVEPOINT here")
@@ -244,7 +248,7 @@ class Counter(Writer):
 
     def burned(self, work: Work) -> bool:
         """INSERT IGNORE of a duplicate takes a number that no row gets."""
-        row = self.estate.new_row(self.chance)
+        row = None if self.stage.calm else self.estate.new_row(self.chance)
         held = self.estate.held(0) if self.estate.schema.uniques else {}
         if not held or row is None:
             return False
