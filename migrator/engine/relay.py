@@ -125,7 +125,11 @@ def bring_back(work: Work) -> str:
 
     Gives the state in which the step is closed. Locks as the legs. Safe to repeat.
     """
-    where = place(work)
+    try:
+        where = place(work)
+    except SourceChanged:  # a person has dropped the table or moved it elsewhere: nothing to bring back
+        drop_space(work.session, work.journal, work.step_id, work)
+        return "abandoned"
     if where is Place.INSIDE and _encryption_goes_on(work):
         encrypt(work)
         where = place(work)

@@ -364,16 +364,22 @@ RELAY_NEEDS_NO_NAME: Final = frozenset({"name-taken", "retained-in-the-way"})
 """Codes that stand in the way of a copy only, since it makes tables and triggers beside the source."""
 
 
+_MULTI_VALUED: Final = re.compile(r"\sarray\)\s*$", re.IGNORECASE)
+"""How the expression of a multi-valued index ends: `cast(... as unsigned array)`."""
+
+
 def immovable(table: Table) -> str:
     """What the server does not move online between tablespaces, or what does not come out as it was; '' if nothing.
 
     Seen on MySQL 9.7.4: FULLTEXT 1846 (COPY only), SPATIAL 1846 (LOCK=SHARED only), partitions, COMPRESSED and page
-    compression 1478. DATA DIRECTORY is lost, and ignored when it is said again (1618).
+    compression 1478. DATA DIRECTORY is lost, and ignored when it is said again (1618). With a multi-valued index a move
+    fails with 1034 (Incorrect key file) when the table is written to meanwhile.
     """
     kinds = {key.type for key in table.keys}
     reasons = (
         "FULLTEXT indexes" if "FULLTEXT" in kinds else "",
         "SPATIAL indexes" if "SPATIAL" in kinds else "",
+        "multi-valued indexes" if any(_MULTI_VALUED.search(p.expression) for k in table.keys for p in k.parts) else "",
         "partitions" if table.partition_method else "",
         "ROW_FORMAT=COMPRESSED" if table.row_format.upper() == "COMPRESSED" else "",
         "page compression" if re.search(r"(?<!\w)COMPRESSION=", table.create_options, re.IGNORECASE) else "",

@@ -14,7 +14,7 @@ from typing import Final
 from tests.oracle.features import FEATURES, random_schema
 from tests.oracle.schemas import Constant, Schema
 
-IMPOSSIBLE: Final = frozenset({"partitions", "fulltext index", "spatial index"})
+IMPOSSIBLE: Final = frozenset({"partitions", "fulltext index", "spatial index", "multi-valued index"})
 """Features of tables that the server does not move online."""
 
 PARENT: Final = "`parent %s`"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrator.model import Check, Method, Table, TableName, TablespaceKind
+from migrator.model import Check, KeyPart, Method, Table, TableName, TablespaceKind
 from migrator.planner.checks import RELAY_SERVES, look_around
 from migrator.planner.methods import Choice, choose
 from migrator.planner.plan import Policy
@@ -97,6 +97,10 @@ def test_what_a_copy_cannot_serve_is_relayed_at_any_size(
     [
         ({"keys": (a_key("note", name="words", unique=False, type="FULLTEXT"),)}, "FULLTEXT"),
         ({"keys": (a_key("note", name="place", unique=False, type="SPATIAL"),)}, "SPATIAL"),
+        (
+            {"keys": (a_key(KeyPart(None, expression="cast(json_extract(`j`,_utf8mb4'$.b[0]') as unsigned array)")),)},
+            "multi-valued",
+        ),
         ({"partition_method": "HASH"}, "partitions"),
         ({"row_format": "Compressed"}, "COMPRESSED"),
         ({"create_options": 'COMPRESSION="zlib"'}, "page compression"),
