@@ -385,6 +385,13 @@ MUTATIONS: Final = (
         tuple(f"tests/server/faults/test_relays.py::test_kill_9[{leg}]" for leg in ("move-in", "encrypt", "move-out")),
     ),
     Mutation(
+        "relay: a duplicate that the application met begins a move anew",
+        "migrator/engine/online.py",
+        "            if error.number != _DUPLICATE:\n",
+        "            if error.number:\n",
+        _in("test_relay", "test_a_duplicate_during_a_move"),
+    ),
+    Mutation(
         "relay: a lock that does not come is given up at the end of a move",
         "migrator/engine/online.py",
         "            elif self._at_work and waited >= self._end_patience:\n",

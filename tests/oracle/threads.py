@@ -100,7 +100,7 @@ class Witness(Reader):
         with self.connection.cursor() as cursor:
             try:
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-                self.stage.reach("swap", "clean", "move-out", "settle")
+                self.stage.reach("swap", "clean", "out-wait")
                 self.stage.hold(0.4, moments=1)
                 found = read(cursor, self.estate.schema)
                 cursor.execute("COMMIT")

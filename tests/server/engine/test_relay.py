@@ -342,3 +342,44 @@ def test_a_definition_that_is_not_what_it_was(lab: Lab) -> None:
     assert lab.encrypted("child")
     assert lab.spaces() == []
     lab.apply("child").assert_outcome("skipped")
+
+
+@pytest.mark.parametrize("often", [False, True], ids=["once", "again and again"])
+def test_a_duplicate_during_a_move(lab: Lab, often: bool) -> None:
+    """INSERT IGNORE of a duplicate in a unique index throws the move away, and is not hurt itself: the move is begun
+    anew; three times in vain, and the run ends with the table as it was, and says why."""
+    big(lab)
+    lab.run("ALTER TABLE t ADD UNIQUE KEY (n)")
+    answers: list[int] = []
+
+    def meet() -> None:
+        answers.append(lab.run_one("INSERT IGNORE INTO t VALUES (5, 'x')"))
+
+    plan = lab.plan("t")
+    assert any(finding.code == "relay-duplicates" for finding in plan.steps[0].findings)
+    ran = lab.apply(plan=plan, at=[At(each(LegProgress), meet, nth=0 if often else 1)])
+    assert set(answers) == {0}
+    begun = [event for event in ran.of(Waiting) if "1062" in event.reason]
+    assert len(begun) == (3 if often else 1)
+    assert lab.encrypted("t") is not often
+    if often:
+        ran.assert_outcome("failed")
+        assert "1062" in ran.step.message
+        assert "INSERT IGNORE" in ran.step.remedy
+        ran = lab.apply(plan=plan)
+    ran.assert_outcome("done")
+    assert lab.rows("SELECT COUNT(*) = COUNT(DISTINCT n) FROM t") == [(1,)]
+
+
+def test_a_multi_valued_index_is_refused(lab: Lab) -> None:
+    """The server's online move of such a table fails under writes (1034), so it is not begun; without what needs a relay
+    the table is copied."""
+    lab.run(
+        "CREATE TABLE m (id INT PRIMARY KEY, j JSON, KEY ((CAST(j->'$.b' AS UNSIGNED ARRAY))))",
+        "INSERT INTO m VALUES (1, '{\"b\": [1, 2]}')",
+    )
+    assert lab.plan("m").steps[0].method is Method.SHADOW_COPY
+    lab.run("CREATE TRIGGER own BEFORE INSERT ON m FOR EACH ROW SET @own = 1")
+    (step,) = lab.plan("m").steps
+    assert step.method is Method.REFUSE
+    assert any("multi-valued" in finding.message for finding in step.findings)
