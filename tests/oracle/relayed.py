@@ -22,6 +22,8 @@ CHILD: Final = "`child %s`"
 
 
 def _own_trigger(schema: Schema, chance: random.Random) -> Schema:
+    if any("TRIGGER" in one for one in schema.after):
+        return schema
     when = chance.choice(("BEFORE", "AFTER"))
     event = chance.choice(("INSERT", "UPDATE"))
     trigger = f"CREATE TRIGGER `own %s` {when} {event} ON {schema.sql} FOR EACH ROW SET @seen = 1"
