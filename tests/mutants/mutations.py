@@ -320,7 +320,7 @@ MUTATIONS: Final = (
         "migrator/engine/relay.py",
         "    if not before.same_as(_shape(work)):\n",
         "    if False:\n",
-        _relay("trigger added in a leg-move-in"),
+        _in("test_relay", "test_somebody_changes_the_table_within_a_leg"),
     ),
     Mutation(
         "relay: the definition is what it was when the step began",
@@ -339,15 +339,15 @@ MUTATIONS: Final = (
     Mutation(
         "relay: the journal knows the tablespace before it is made",
         "migrator/engine/relay.py",
-        "        work.journal.intend(work.session, work.step_id, KIND, name)\n"
+        "    if not owned:\n        work.journal.intend(work.session, work.step_id, KIND, name)\n"
         "    there = _proof(work.session, name.name)\n"
         "    if there is None:\n"
         "        work.ddl(say.create_space(name.name))\n",
         "    there = _proof(work.session, name.name)\n"
         "    if there is None:\n"
         "        work.ddl(say.create_space(name.name))\n"
-        "        work.journal.intend(work.session, work.step_id, KIND, name)\n",
-        _in("test_relay", "test_a_crash_and_a_stop_at_every_event"),
+        "    if not owned:\n        work.journal.intend(work.session, work.step_id, KIND, name)\n",
+        _in("test_relay", "test_a_relay_that_is_abandoned"),
     ),
     Mutation(
         "relay: transactions that are older than a move are waited for",
@@ -397,19 +397,5 @@ MUTATIONS: Final = (
         "            elif self._at_work and waited >= self._end_patience:\n",
         "            elif self._at_work and waited >= NEVER:\n",
         _in("test_relay", "test_the_end_of_a_move_waits_for_nobody_for_long"),
-    ),
-    Mutation(
-        "relay: the encryption is only sent in a free instant",
-        "migrator/engine/online.py",
-        "                patience_seconds=NEVER if end_patience_seconds is None else None,\n",
-        "                patience_seconds=None,\n",
-        _relay("reader-encrypt"),
-    ),
-    Mutation(
-        "relay: an encryption that a restarted server goes on with is waited for",
-        "migrator/engine/direct.py",
-        "    _await_server(work, tablespace)\n    if space_encrypted",
-        "    if space_encrypted",
-        ("tests/server/engine/test_relay_crash.py",),
     ),
 )

@@ -383,3 +383,21 @@ def test_a_multi_valued_index_is_refused(lab: Lab) -> None:
     (step,) = lab.plan("m").steps
     assert step.method is Method.REFUSE
     assert any("multi-valued" in finding.message for finding in step.findings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TRIGGER theirs AFTER DELETE ON child FOR EACH ROW SET @a = 1",
+        "ALTER TABLE child COMMENT = 'another one'",
+        "ALTER TABLE child DROP FOREIGN KEY `fk %s`",
+    ],
+    ids=["trigger", "definition", "foreign key"],
+)
+def test_somebody_changes_the_table_within_a_leg(lab: Lab, change: str) -> None:
+    """As soon as the server lets others at the table: the leg is done, and the run ends and says that."""
+    family(lab)
+    ran = lab.apply("child", at=[At(ddl(" TABLESPACE = `migrator", done=True), lambda: lab.run(change))])
+    ran.assert_outcome("failed")
+    assert "something else than its tablespace changed during move in" in ran.step.message
+    assert not lab.encrypted("child")
