@@ -40,7 +40,7 @@ unit: $(STAMP)  ## tests without a server: seconds
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
 	$(PYTEST) $(wildcard tests/server/test_provider*.py) tests/server/test_shared_server.py
-	$(PYTEST) -n 2 --dist loadscope tests/server --ignore=tests/server/faults \
+	$(PYTEST) -n 2 --dist worksteal tests/server --ignore=tests/server/faults --ignore=tests/server/matrix \
 	  --ignore-glob='*/test_provider*.py' --ignore=tests/server/test_shared_server.py
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server

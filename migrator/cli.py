@@ -32,6 +32,7 @@ from migrator.cli_options import (
     OutputFile,
     PlainFormat,
     PlanFile,
+    Relay,
     RetainDays,
     RollbackHours,
     TableFormat,
@@ -145,6 +146,7 @@ def plan(
     tablespaces: Tablespaces = None,
     mysql_tablespace: MysqlTablespace = None,
     convert: Convert = None,
+    relay: Relay = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
@@ -172,6 +174,7 @@ def plan(
         tablespaces=tablespaces,
         mysql_tablespace=mysql_tablespace,
         convert=convert,
+        relay=relay,
     )
     defaults = made(
         Defaults,

@@ -118,6 +118,13 @@ Convert = Annotated[
         help="Convert MyISAM, CSV and ARCHIVE tables to InnoDB: nobody uses them meanwhile. Default: no.",
     ),
 ]
+Relay = Annotated[
+    bool | None,
+    typer.Option(
+        "--relay/--no-relay",
+        help="Tables that cannot be copied are moved by the server, through a tablespace. Default: yes.",
+    ),
+]
 DirectBelow = Annotated[
     Any,
     typer.Option(

@@ -45,6 +45,7 @@ def read_and_plan(
             retained=ours.retained,
         )
 
-    # Definitions are one query a table, so they are read only for those that are copied.
-    copied = [s.table for s in planned({}).steps if s.method is Method.SHADOW_COPY and s.table is not None]
+    # Definitions are one query a table, so they are read only where statements are made of them.
+    told = {Method.SHADOW_COPY, Method.TABLESPACE_RELAY}
+    copied = [s.table for s in planned({}).steps if s.method in told and s.table is not None]
     return inventory, planned({name: show_create(session, name) for name in copied})

@@ -75,7 +75,8 @@ class StepEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted(Event):
-    """A phase of a step begins: build, log, copy, index, drain, mirror, verify, swap, clean, alter."""
+    """A phase of a step begins: build, log, copy, index, drain, mirror, verify, swap, clean, alter; of a relay:
+    in-wait, move-in, encrypt, out-wait, move-out, settle."""
 
     phase: str
 
@@ -161,6 +162,19 @@ class Moment(Event):
     tries: int
     waited_seconds: float
     held_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegProgress(Event):
+    """How far a statement of the server's own is. The numbers are None where the server does not count.
+
+    It counts while the consumer `events_stages_current` is enabled; the unit is the server's own.
+    """
+
+    leg: str
+    stage: str
+    work_done: int | None
+    work_expected: int | None
 
 
 @dataclass(frozen=True, slots=True)

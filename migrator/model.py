@@ -37,6 +37,7 @@ class Method(StrEnum):
     """How a table gets encrypted (docs/how-it-works.md)."""
 
     SHADOW_COPY = "shadow-copy"
+    TABLESPACE_RELAY = "tablespace-relay"
     DIRECT_ALTER = "direct-alter"
     TABLESPACE = "tablespace"
     CONVERT = "convert"

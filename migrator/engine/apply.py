@@ -19,6 +19,7 @@ from migrator.engine.steps import Run, do_step, outcome_of
 from migrator.engine.work import Work, tell_event, work_left
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
+from migrator.model import Method
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
 from migrator.planner.make import run_order
@@ -57,6 +58,7 @@ def apply(
     clock, journal, listen = clock or SystemClock(), journal or Journal(), tell_event(listen)
     plan = with_options(plan, options)
     began = clock.monotonic()
+    _end_what_a_dead_run_left(session, journal, clock, options)
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
     known = check_plan(session, journal, plan, inventory, options.attestations, listen)
     journal.open(session, __version__)
@@ -114,6 +116,23 @@ def _left(run: Run, step: StepRow) -> Work:
         stop=run.stop,
         clock=run.clock,
     )
+
+
+def _end_what_a_dead_run_left(session: Session, journal: Journal, clock: Clock, options: ApplyOptions) -> None:
+    """If a relay is under way: end the statement of a dead run that the server may still be at.
+
+    Else the table could move between two looks at the catalog. `LeaseHeld` if that run is not dead.
+    """
+    if not journal.exists(session):
+        return
+    if all(step.method != Method.TABLESPACE_RELAY for step in journal.steps(session, states=["open"])):
+        return
+    run_id = new_run_id()
+    with (
+        session.another(purpose_of(run_id)) as own,
+        Lease(journal, own, run_id=run_id, clock=clock, seconds=options.lease_seconds),
+    ):
+        pass  # to take it over is to end the sessions of the run that had it
 
 
 def with_options(plan: Plan, options: ApplyOptions) -> Plan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from migrator.engine.journal import Owned
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, is_our_trigger, name_taken, trigger_proofs
+from migrator.engine.relay import drop_space
 from migrator.engine.work import Work
 from migrator.model import TableName
 from migrator.sql.swap import lock_write
@@ -22,7 +23,7 @@ def give_up(work: Work, state: str, message: str) -> None:
 
 
 def take_down(work: Work) -> None:
-    """Remove triggers, then shadow, then log, each only with proof."""
+    """Remove triggers, then shadow, then log, then a relay's tablespace, each only with proof."""
     owned = work.journal.owned(work.session, work.step_id)
     triggers = [o for o in owned if o.kind == "trigger"]
     # LOCK TABLES takes what the triggers write to as well.
@@ -33,6 +34,7 @@ def take_down(work: Work) -> None:
     for one in owned:
         if one.kind in {"shadow", "log", "twin", "staging"}:
             drop_if_ours(work.session, work.journal, work.step_id, one.kind, one.name, work)
+    drop_space(work.session, work.journal, work.step_id, work)
 
 
 def _drop_triggers(work: Work, owned: list[Owned]) -> None:

@@ -14,6 +14,7 @@ from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
 from migrator.engine.objects import drop_if_ours, table_proof
 from migrator.engine.ours import forget_retained, retained_is_gone
+from migrator.engine.relay import bring_back
 from migrator.engine.rollback import is_over, tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
@@ -21,12 +22,12 @@ from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import UsageError
 from migrator.events import Listener
 from migrator.inventory import read_tables
-from migrator.model import TableName
+from migrator.model import Method, TableName
 from migrator.planner.plan import matches
 from migrator.report.values import Cleaned
 from migrator.sql.names import retained_of
 
-_Kind = Literal["trigger", "shadow", "log", "retained"]
+_Kind = Literal["trigger", "shadow", "log", "retained", "tablespace"]
 _KINDS: Final[dict[str, _Kind]] = {
     "trigger": "trigger",
     "shadow": "shadow",
@@ -34,6 +35,7 @@ _KINDS: Final[dict[str, _Kind]] = {
     "staging": "shadow",
     "log": "log",
     "retained": "retained",
+    "tablespace": "tablespace",
 }
 _DOING: Final = frozenset({"would-drop", "would-forget"})
 
@@ -131,12 +133,14 @@ def _is_forsaken(session: Session, step: StepRow) -> bool:
 
 
 def _end(here: _Here, step: StepRow) -> list[Cleaned]:
-    """Take down what an unfinished step made, and close it; after the swap it is finished instead."""
+    """Take down what an unfinished step made, and close it. One that is swapped is finished, a relay brought home."""
     owned = here.journal.owned(here.session, step.id)
     sizes = {one: _size(here.session, one) for one in owned}
     work = _work(here, step)
     if step.kind == "table" and step.shadow_ids and step.shadow_ids == table_proof(here.session, step.table):
         finish(work)
+    elif step.kind == "table" and step.method == Method.TABLESPACE_RELAY:
+        here.journal.close_step(here.session, step.id, bring_back(work), "abandoned by a person")
     else:
         give_up(work, "abandoned", "abandoned by a person")
     left = here.journal.owned(here.session, step.id)
@@ -186,7 +190,7 @@ def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow,
 
 
 def _size(session: Session, one: Owned) -> int:
-    tables = read_tables(session, [one.name]) if one.kind != "trigger" else ()
+    tables = read_tables(session, [one.name]) if one.kind not in {"trigger", "tablespace"} else ()
     return tables[0].size_bytes if tables else 0
 
 

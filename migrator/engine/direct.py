@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from migrator.db import SqlError
-from migrator.engine.moment import Held, locked, strike, tell, to_the_end
+from migrator.engine.moment import Held, locked, to_the_end
+from migrator.engine.online import run_online
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
-from migrator.events import DdlDone, DdlStarting
 from migrator.inventory import read_tables
 from migrator.inventory.filenames import innodb_name
 from migrator.model import TableName
 from migrator.sql.statement import Sql
 from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_write
-
-_NEVER: Final = 1e9
 
 
 def alter(work: Work) -> None:
@@ -55,31 +52,34 @@ def is_encrypted(work: Work) -> bool:
 def encrypt_space(work: Work, tablespace: str) -> None:
     """Encrypt a tablespace in place, while its tables are used; the server goes on with it after a crash.
 
-    At its beginning the statement takes an exclusive metadata lock on every table in it, for milliseconds,
-    and nothing can end that wait once it has begun: it is sent in an instant in which nobody is there.
-    Safe to repeat.
+    When it begins and when it ends the statement takes an exclusive metadata lock on every table in it, for
+    milliseconds, and nothing can end these waits: it is sent in an instant in which nobody is there; a
+    transaction that uses one of the tables meanwhile and stays open holds everybody up at the end (seen on
+    9.7.4), and is named. Safe to repeat: after a restart the server goes on by itself, and is waited for.
     """
+    _await_server(work, tablespace)
     if space_encrypted(work, tablespace):
         return
     tables = tables_inside(work, tablespace)
-    statement = Sql(encrypt_tablespace(tablespace))
-    work.listen(DdlStarting(work.subject, statement.shown))
-    with work.open() as session:
-        try:
-            struck = strike(
-                work, session, tables, statement, wait_seconds=work.limits.moment_wait_seconds, patience_seconds=_NEVER
-            )
-        except SqlError as error:
-            if not error.link_lost:
-                raise
-            work.session.reconnect()
-            if not space_encrypted(work, tablespace):
-                raise
-            return
-    work.listen(DdlDone(work.subject, statement.shown, struck.request_seconds))
-    tell(work, "tablespace", struck, 0.0)
+    try:
+        run_online(work, "tablespace", tables, Sql(encrypt_tablespace(tablespace)), end_patience_seconds=None)
+    except SqlError as error:
+        if not error.link_lost or not space_encrypted(work, tablespace):
+            raise
+        return
     if not space_encrypted(work, tablespace):
         raise Failed(f"tablespace {tablespace} is not encrypted after ALTER TABLESPACE", remedy="look at the error log")
+
+
+def _await_server(work: Work, tablespace: str) -> None:
+    """Wait while the server goes on with an ALTER TABLESPACE that was under way when it was restarted."""
+    began = work.clock.monotonic()
+    while work.session.rows(
+        "SELECT 1 FROM performance_schema.threads WHERE NAME = 'thread/innodb/srv_ts_alter_encrypt_thread'"
+    ):
+        work.checkpoint()
+        work.waits(f"the server goes on encrypting tablespace {tablespace}", work.clock.monotonic() - began)
+        work.clock.wait(work.stop, 0.5)
 
 
 def tables_inside(work: Work, tablespace: str) -> list[TableName]:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from migrator.db import INTERRUPTED, TRY_AGAIN, Session, SqlError, jitter
@@ -47,6 +48,9 @@ TELL_EVERY_SECONDS: Final = 2.0
 
 _BUSY: Final = 1242
 _LATER: Final = INTERRUPTED | TRY_AGAIN
+
+Send = Callable[[Session, Session, Sql, float], None]
+"""Sends a statement in the first session, and ends it by the second if it waits for its lock for longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Held:
         work.listen(DdlStarting(work.subject, shown))
         began = work.clock.monotonic()
         try:
-            _send(self.session, self.ender, statement, PATIENCE_WITHIN_SECONDS, work)
+            _send(work, self.session, self.ender, statement, PATIENCE_WITHIN_SECONDS)
         except SqlError as error:
             if error.number not in _LATER:
                 raise
@@ -159,13 +163,16 @@ def strike(
     *,
     wait_seconds: float,
     patience_seconds: float | None = None,
+    send: Send | None = None,
 ) -> Struck:
     """Send a statement that needs the tables for itself, in an instant in which nobody uses them.
 
     Gives up each try within milliseconds of waiting, for `wait_seconds` in all; then raises `Failed` and
     names who is in the way. The statement itself is never ended once it has its lock and does not wait.
     With `patience_seconds` of one's own the statement is never sent without looking at the tables first.
+    `send` is for statements that do more than wait and be done.
     """
+    send = send or partial(_send, work)
     asked, unasked = after_probe(tables, statement), after_probe((), statement)
     began = told = work.clock.monotonic()
     probes, tries, patience, blind = 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
@@ -175,7 +182,7 @@ def strike(
             sent = work.clock.monotonic()
             try:
                 probes += 1
-                _send(session, ender, unasked if blind else asked, patience, work)
+                send(session, ender, unasked if blind else asked, patience)
                 return Struck(probes, tries + 1, sent - began, work.clock.monotonic() - sent)
             except SqlError as error:
                 if error.number not in {_BUSY} | _LATER:
@@ -193,7 +200,7 @@ def strike(
             work.clock.wait(work.stop, jitter(0.3 if blind else 0.005))
 
 
-def _send(session: Session, ender: Session, statement: Sql, patience: float, work: Work) -> None:
+def _send(work: Work, session: Session, ender: Session, statement: Sql, patience: float) -> None:
     """Run the statement; if it still waits for a lock after `patience` seconds, end it."""
     done = threading.Event()
     ending = threading.Lock()

@@ -125,6 +125,7 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
         backlog=backlog,
         waiting_for=waiting.get("reason", ""),
         blockers=tuple(Blocker(**one) for one in waiting.get("blockers", ())),
+        doing=waiting.get("doing", ""),
         retained=retained,
         message=step.message,
     )

@@ -17,6 +17,7 @@ from migrator.engine.migrate import migrate
 from migrator.engine.objects import table_proof
 from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.parked import Turns
+from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, work_on
@@ -111,7 +112,7 @@ def do_step(run: Run, step: Step) -> StepOutcome:
 
 
 def _swapped_but_not_finished(run: Run, step: Step) -> bool:
-    """True if an earlier run swapped this table and was ended before it could take its triggers and log away.
+    """True if an earlier run encrypted this table and was ended before it could take its own things away.
 
     A plan that was made since then finds an encrypted table and nothing to do.
     """
@@ -121,8 +122,10 @@ def _swapped_but_not_finished(run: Run, step: Step) -> bool:
     return (
         noted is not None
         and noted.state == "open"
-        and noted.shadow_ids != ""
-        and noted.shadow_ids == table_proof(run.session, step.table)
+        and (
+            noted.method == Method.TABLESPACE_RELAY
+            or (noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, step.table))
+        )
     )
 
 
@@ -146,6 +149,9 @@ def _table(run: Run, step: Step, listen: Listener) -> str:
 
 def _by_method(work: Work) -> None:
     """By the journal's method: what an earlier run has begun is finished as it was begun."""
+    if work.step().method == Method.TABLESPACE_RELAY:
+        relay(work)  # each of its legs leaves the table whole, so there is nothing to take down
+        return
     try:
         method = work.step().method
         if method in IN_ONE_STATEMENT:
@@ -216,7 +222,7 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
             table=name,
             method=step.method,
             run_id=run.run_id,
-            copy_key=key.name if key else "",
+            copy_key=key.name if key and step.method is not Method.TABLESPACE_RELAY else "",
             source_ids=table_proof(run.session, name) or "",
             definition=show_create(run.session, name),
             rows_expected=table.rows,
@@ -365,11 +371,12 @@ def _noted_leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
     open_step = run.journal.open_step(run.session, step.table)
     if open_step is None:
         return ()
-    kinds: dict[str, Literal["trigger", "shadow", "log", "retained"]] = {
+    kinds: dict[str, Literal["trigger", "shadow", "log", "retained", "tablespace"]] = {
         "trigger": "trigger",
         "shadow": "shadow",
         "log": "log",
         "retained": "retained",
+        "tablespace": "tablespace",
     }
     owned = run.journal.owned(run.session, open_step.id)
     return tuple(Leftover(kinds[one.kind], one.name) for one in owned if one.kind in kinds)

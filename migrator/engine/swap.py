@@ -7,26 +7,17 @@ would read an empty or half-full table after the RENAME, without any error.
 
 from __future__ import annotations
 
-from typing import Final
-
-from migrator.db import Session, SqlError
+from migrator.db import SqlError
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
+from migrator.engine.older import wait_out_older
 from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
-from migrator.inventory.transactions import NOT_IN_UTF8MB3
-from migrator.model import Blocker
 from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.triggers import drop_trigger
-
-LOOK_EVERY_SECONDS: Final = 0.15
-"""INNODB_TRX is a cache that the server renews only after a tenth of a second without readers (seen; and in
-its source, trx0i_s.cc): asked more often it never changes."""
-
-TELL_EVERY_SECONDS: Final = 2.0
 
 
 def swap(work: Work) -> None:
@@ -41,7 +32,9 @@ def swap(work: Work) -> None:
     check_source(work, triggers="mirror")
     check_marks(work, work.session)
     intend_to_keep_current(work)
-    _wait_out_older_transactions(work)
+    # Which were open when this begins, so after the tables became equal.
+    if who := wait_out_older(work, "waiting for transactions that are older than the copy"):
+        raise _too_old(work, who)
     if table_proof(work.session, work.retained) is not None:
         raise OwnerUnknown(
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
@@ -92,65 +85,7 @@ def _ambiguous(work: Work) -> OwnerUnknown:
     )
 
 
-def _wait_out_older_transactions(work: Work) -> None:
-    """Return when no transaction is open that was open when this began (so after the tables became equal).
-
-    A marker transaction of our own shows that the list was made after it began.
-    """
-    deadline = work.clock.monotonic() + work.limits.swap_wait_seconds
-    began, told = work.clock.monotonic(), 0.0
-    with work.open() as marker:
-        marker.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        marker.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        older: set[tuple[int, str]] | None = None
-        while True:
-            work.checkpoint()
-            now = _open_transactions(work.session)
-            if now is not None and any(one[0] == marker.id for one in now):
-                others = {one for one in now if one[0] != marker.id}
-                older = others if older is None else older & others
-                if not older:
-                    break
-            waited = work.clock.monotonic() - began
-            if work.clock.monotonic() > deadline:
-                raise _too_old(work, older or set())
-            if waited - told > TELL_EVERY_SECONDS:
-                told = waited
-                reason = "waiting for transactions that are older than the copy"
-                work.waits(reason, waited, _name(work, older or set()))
-            work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
-        marker.run("COMMIT")
-
-
-def _open_transactions(session: Session) -> set[tuple[int, str]] | None:
-    """Session and beginning of each; None if the server cannot say now.
-
-    Not by trx_id: a transaction gets another one when it writes for the first time.
-    """
-    try:
-        rows = session.rows("SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX")
-    except SqlError as error:
-        if error.number == NOT_IN_UTF8MB3:
-            return None
-        raise
-    # Without a session it is a prepared one: it can be committed or rolled back, but read nothing any more.
-    return {(int(thread), str(started)) for thread, started in rows if int(thread)}
-
-
-def _name(work: Work, older: set[tuple[int, str]]) -> tuple[Blocker, ...]:
-    ids = sorted(one[0] for one in older)
-    if not ids:
-        return ()
-    rows = work.session.rows(
-        "SELECT PROCESSLIST_ID, PROCESSLIST_USER, PROCESSLIST_TIME FROM performance_schema.threads"
-        f" WHERE PROCESSLIST_ID IN ({', '.join(['%s'] * len(ids))})",
-        ids,
-    )
-    return tuple(Blocker(int(i), str(user or ""), int(seconds or 0), "long-transaction") for i, user, seconds in rows)
-
-
-def _too_old(work: Work, older: set[tuple[int, str]]) -> Failed:
-    who = ", ".join(f"session {b.session_id} ({b.user})" for b in _name(work, older)) or "unknown sessions"
+def _too_old(work: Work, who: str) -> Failed:
     return Failed(
         f"{work.table.name} is copied and verified, but transactions older than the copy are still open: {who}",
         remedy="apply again when they have ended: the swap is all that is left",

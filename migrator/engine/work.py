@@ -15,10 +15,11 @@ from migrator.db import LOCK_WAIT, Session, SqlError
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
-from migrator.events import DdlDone, DdlStarting, Event, Listener, PhaseEnded, PhaseStarted, Waiting
+from migrator.events import DdlDone, DdlStarting, Event, LegProgress, Listener, PhaseEnded, PhaseStarted, Waiting
 from migrator.inventory import read_blockers, read_tables
 from migrator.model import Blocker, Key, Table, TableName
 from migrator.planner.plan import Defaults, Step
+from migrator.report.words import leg_words
 from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of
 from migrator.sql.statement import Sql
@@ -132,6 +133,12 @@ class Work:
         """Tell what is waited for, and note it for `status`; from the thread that runs the step."""
         self.listen(Waiting(self.subject, reason, seconds, blockers))
         noted = json.dumps({"reason": reason, "blockers": [dataclasses.asdict(one) for one in blockers]})
+        self.journal.set_step(self.session, self.step_id, waiting=noted)
+
+    def doing(self, event: LegProgress) -> None:
+        """Tell how far a statement of the server's is, and note it for `status`; from the thread that runs the step."""
+        self.listen(event)
+        noted = json.dumps({"doing": leg_words(event)})
         self.journal.set_step(self.session, self.step_id, waiting=noted)
 
     def ddl(self, statement: Sql, *, on: TableName | None = None) -> None:

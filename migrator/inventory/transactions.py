@@ -13,7 +13,7 @@ from datetime import datetime
 from migrator.db import Row, Session, SqlError
 from migrator.errors import Failed
 
-NOT_IN_UTF8MB3 = 3854
+_NOT_IN_UTF8MB3 = 3854
 """INNODB_TRX cannot be read while any statement that runs holds a character of four bytes (seen on 9.7.4)."""
 
 _TRIES = 20
@@ -47,29 +47,45 @@ def read_transactions(session: Session) -> tuple[Transaction, ...]:
     the list so often that it is never renewed, or if for two seconds it cannot be read at all.
     """
     with session.another("migrator witness") as witness:
-        witness.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        witness.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        begin_witness(witness)
         for _ in range(_TRIES):
-            found = _look(session)
-            # A session's number is never used again, so an old copy of the list cannot have it.
-            now = next((row[3] for row in found if int(row[1]) == witness.id), None)
-            if now is not None:
-                return tuple(
-                    Transaction(
-                        id=str(id),
-                        session_id=int(session_id),
-                        state=str(state),
-                        started=started,
-                        seconds=max(0, int((now - started).total_seconds())),
-                        has_written=bool(rows_modified),
-                    )
-                    for id, session_id, state, started, rows_modified in found
-                    if int(session_id) != witness.id
-                )
+            found = read_if_fresh(session, witness.id)
+            if found is not None:
+                return found
             session.rows("SELECT SLEEP(0.11)")
     raise Failed(
         "the list of open transactions (information_schema.INNODB_TRX) is not renewed by the server",
         remedy="something reads it more often than every 100 ms: find it in the process list and slow it down",
+    )
+
+
+def begin_witness(session: Session) -> None:
+    """Open the transaction that shows later that a list is younger than it. Holds a read view, locks nothing."""
+    session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+
+def read_if_fresh(session: Session, witness: int) -> tuple[Transaction, ...] | None:
+    """The list without the witness (the session of that number); None if it is older than that, or cannot be read now.
+
+    Asked more often than every 100 ms it is never renewed.
+    """
+    found = _look(session)
+    # A session's number is never used again, so an old copy of the list cannot have it.
+    now = next((row[3] for row in found if int(row[1]) == witness), None)
+    if now is None:
+        return None
+    return tuple(
+        Transaction(
+            id=str(id),
+            session_id=int(session_id),
+            state=str(state),
+            started=started,
+            seconds=max(0, int((now - started).total_seconds())),
+            has_written=bool(rows_modified),
+        )
+        for id, session_id, state, started, rows_modified in found
+        if int(session_id) != witness
     )
 
 
@@ -78,6 +94,6 @@ def _look(session: Session) -> list[Row]:
     try:
         return session.rows(_TRANSACTIONS)
     except SqlError as error:
-        if error.number == NOT_IN_UTF8MB3:
+        if error.number == _NOT_IN_UTF8MB3:
             return []
         raise

@@ -7,14 +7,16 @@ sees the findings; `SKIPS` are reasons why there is nothing to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.model import Finding, Inventory, Server, Table, TableName, Tablespace, TablespaceKind
 from migrator.planner.keys import key_obstacle, usable_key
 from migrator.planner.privileges import grant
 from migrator.planner.time_zones import computed_in_a_time_zone, timestamp_columns
+from migrator.planner.units import about
 from migrator.sql.names import MAX_NAME, log_of, qualified, retained_of, shadow_of, trigger_name
 from migrator.sql.triggers import EVENTS, PURPOSES
 
@@ -170,7 +172,7 @@ def secondary_engine(table: Table, _around: Around) -> Finding | None:
     return _about(table, "secondary-engine", "it has a secondary engine, which forbids ALTER", remedy, blocks=True)
 
 
-# -- what a copy by triggers does not serve -------------------------------------------------------
+# -- what a copy by triggers does not serve, and a relay does ---------------------------------------
 
 
 def foreign_keys(table: Table, _around: Around) -> Finding | None:
@@ -178,7 +180,9 @@ def foreign_keys(table: Table, _around: Around) -> Finding | None:
     if not table.foreign_keys:
         return None
     names = ", ".join(f"{k.name} -> {k.parent}" for k in table.foreign_keys)
-    return _about(table, "foreign-key", f"foreign keys of its own: {names}", _by_hand(table), blocks=True)
+    return _about(
+        table, "foreign-key", f"foreign keys of its own: {names}", _by_hand(table), blocks=immovable(table) != ""
+    )
 
 
 def referenced(table: Table, _around: Around) -> Finding | None:
@@ -187,7 +191,11 @@ def referenced(table: Table, _around: Around) -> Finding | None:
         return None
     names = ", ".join(f"{k.table} ({k.name})" for k in table.referenced_by)
     return _about(
-        table, "referenced", f"foreign keys of other tables refer to it: {names}", _by_hand(table), blocks=True
+        table,
+        "referenced",
+        f"foreign keys of other tables refer to it: {names}",
+        _by_hand(table),
+        blocks=immovable(table) != "",
     )
 
 
@@ -197,7 +205,9 @@ def own_triggers(table: Table, _around: Around) -> Finding | None:
     names = ", ".join(f"{t.name} ({t.timing} {t.event})" for t in table.triggers if t.name not in mine)
     if not names:
         return None
-    return _about(table, "own-trigger", f"triggers of the application: {names}", _by_hand(table), blocks=True)
+    return _about(
+        table, "own-trigger", f"triggers of the application: {names}", _by_hand(table), blocks=immovable(table) != ""
+    )
 
 
 def check_names(table: Table, _around: Around) -> Finding | None:
@@ -209,15 +219,15 @@ def check_names(table: Table, _around: Around) -> Finding | None:
     given = [c.name for c in table.checks if not c.generated_name]
     if given:
         message = f"CHECK constraints with names of their own: {', '.join(given)}; a copy cannot bear the same names"
-        return _about(table, "named-check", message, _by_hand(table), blocks=True)
+        return _about(table, "named-check", message, _by_hand(table), blocks=immovable(table) != "")
     expected = {f"{table.name.name}_chk_{n}" for n in range(1, len(table.checks) + 1)}
     if len(table.checks) > 9 or {c.name for c in table.checks} - expected:
         message = "CHECK constraints that a copy would number anew: more than nine, or with gaps"
-        return _about(table, "check-numbers", message, _by_hand(table), blocks=True)
+        return _about(table, "check-numbers", message, _by_hand(table), blocks=immovable(table) != "")
     longest = max(len(shadow_of(table.name).name), len(retained_of(table.name).name)) + len("_chk_1")
     if table.checks and longest > MAX_NAME:
         message = "with its CHECK constraints the name is too long for a copy: the server derives theirs from it"
-        return _about(table, "check-name-length", message, _by_hand(table), blocks=True)
+        return _about(table, "check-name-length", message, _by_hand(table), blocks=immovable(table) != "")
     return None
 
 
@@ -252,7 +262,7 @@ def no_usable_key(table: Table, _around: Around) -> Finding | None:
     remedy = "add a PRIMARY KEY (an invisible AUTO_INCREMENT column does no harm to most applications), or " + _by_hand(
         table
     )
-    return _about(table, "no-usable-key", message, remedy, blocks=True)
+    return _about(table, "no-usable-key", message, remedy, blocks=immovable(table) != "")
 
 
 def document_ids(table: Table, _around: Around) -> Finding | None:
@@ -349,6 +359,98 @@ def autoinc_lock(table: Table, around: Around) -> Finding | None:
     return _about(table, "autoinc-lock", message, "workers: 1 is as fast here; 2 is the server's default since 8.0")
 
 
+RELAY_SERVES: Final = frozenset(
+    {
+        "foreign-key",
+        "referenced",
+        "own-trigger",
+        "named-check",
+        "check-numbers",
+        "check-name-length",
+        "no-usable-key",
+    }
+)
+"""Codes of what keeps a table from being copied by triggers, and goes with it through a tablespace."""
+
+RELAY_NEEDS_NO_NAME: Final = frozenset({"name-taken", "retained-in-the-way"})
+"""Codes that stand in the way of a copy only, since it makes tables and triggers beside the source."""
+
+
+_MULTI_VALUED: Final = re.compile(r"\sarray\)\s*$", re.IGNORECASE)
+"""How the expression of a multi-valued index ends: `cast(... as unsigned array)`."""
+
+
+def immovable(table: Table) -> str:
+    """What the server does not move online between tablespaces, or what does not come out as it was; '' if nothing.
+
+    Seen on MySQL 9.7.4: FULLTEXT 1846 (COPY only), SPATIAL 1846 (LOCK=SHARED only), partitions, COMPRESSED and page
+    compression 1478. DATA DIRECTORY is lost, and ignored when it is said again (1618). With a multi-valued index a move
+    fails with 1034 (Incorrect key file) when the table is written to meanwhile.
+    """
+    kinds = {key.type for key in table.keys}
+    reasons = (
+        "FULLTEXT indexes" if "FULLTEXT" in kinds else "",
+        "SPATIAL indexes" if "SPATIAL" in kinds else "",
+        "multi-valued indexes" if any(_MULTI_VALUED.search(p.expression) for k in table.keys for p in k.parts) else "",
+        "partitions" if table.partition_method else "",
+        "ROW_FORMAT=COMPRESSED" if table.row_format.upper() == "COMPRESSED" else "",
+        "page compression" if re.search(r"(?<!\w)COMPRESSION=", table.create_options, re.IGNORECASE) else "",
+        "DATA DIRECTORY" if table.data_directory else "",
+    )
+    return ", ".join(filter(None, reasons))
+
+
+def relay_impossible(table: Table, _around: Around) -> Finding | None:
+    """A table that neither a copy nor a relay serves."""
+    if not immovable(table):
+        return None
+    message = f"nor can the server move it online through a tablespace: {immovable(table)}"
+    return _about(table, "relay-impossible", message, _by_hand(table), blocks=True)
+
+
+def relay_off(table: Table) -> Finding:
+    """A table that only a relay serves, where the policy wants none."""
+    message = "a copy by triggers cannot serve it, and the policy does without tablespace-relay"
+    return _about(table, "relay-off", message, f"plan again with --relay; or {_by_hand(table)}", blocks=True)
+
+
+def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
+    """What a reviewer has to know about a table that is relayed."""
+    found = [
+        _about(
+            table,
+            "relay-moments",
+            "the server moves it, online, twice; that cannot be paused or throttled. A transaction that is older than"
+            " the end of a move and comes to the table afterwards gets error 1412; one that has read the table and"
+            " wants to write at that very moment 1213. A long transaction on the table at the end of a move throws"
+            " its work away; at the end of the encryption everybody waits for it",
+            "a quiet time; no long transactions on it meanwhile",
+        )
+    ]
+    if sum(key.unique for key in table.keys) > sum(key.name == "PRIMARY" for key in table.keys):
+        message = (
+            "a statement that meets a duplicate in a secondary unique index during a move (INSERT IGNORE, REPLACE,"
+            " ON DUPLICATE KEY UPDATE) throws the move's work away (1062); the statement itself is not hurt"
+        )
+        found.append(_about(table, "relay-duplicates", message, "a time at which few of these meet a duplicate"))
+    if around.server.variable_is_on("log_bin"):
+        message = "each of its three legs is one DDL on every replica, which lags by about the time of the leg"
+        found.append(_about(table, "relay-lag", message, "a time at which replicas may lag"))
+    limit = int(around.server.variables.get("innodb_online_alter_log_max_size") or 0)
+    bound = about(limit) if limit else "innodb_online_alter_log_max_size"
+    message = f"writes to it during a move are held in a log of at most {bound}; beyond that the move is lost (1799)"
+    remedy = "SET PERSIST innodb_online_alter_log_max_size, if more than that is written while its size is copied"
+    return (*found, _about(table, "relay-log", message, remedy))
+
+
+def at_home(table: Table, around: Around) -> Table:
+    """The table as it lay before a relay that is under way put it into a tablespace of ours; any other as it is."""
+    if not any(TableName("", s.tablespace) in around.owned for s in table.segments):
+        return table
+    home = replace(table.segments[0], tablespace=str(table.name), kind=TablespaceKind.FILE_PER_TABLE, encrypted=False)
+    return replace(table, segments=(home,))
+
+
 TABLESPACE_CHECKS: Final[tuple[Check, ...]] = (not_innodb, tablespace_unknown, tablespace_not_normal, secondary_engine)
 """What matters for a table that is encrypted with its tablespace: it is neither copied nor renamed."""
 
@@ -388,7 +490,4 @@ def _about(table: Table, code: str, message: str, remedy: str = "", *, blocks: b
 
 
 def _by_hand(table: Table) -> str:
-    return (
-        f"a later method will serve it; until then in a maintenance window: ALTER TABLE {shown(table.name)}"
-        " ENCRYPTION='Y' (writes wait while it copies)"
-    )
+    return f"in a maintenance window: ALTER TABLE {shown(table.name)} ENCRYPTION='Y' (writes wait while it copies)"

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from migrator.model import Column, Finding, Inventory, Key, Method, Table, TableName, Tablespace, TablespaceKind
-from migrator.planner.checks import Around, look_around, our_triggers, real_bytes
+from migrator.planner.checks import Around, at_home, look_around, our_triggers, real_bytes
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.methods import choose
 from migrator.planner.plan import Plan, Scope, Step, fingerprint_of
 from migrator.planner.units import about
+
+_LIES: Final = "tablespace: "
 
 SHOWN_CHANGES: Final = 12
 """So many changes of a table are spelled out; of the rest only the number."""
@@ -44,7 +46,7 @@ def definition(table: Table) -> tuple[str, ...]:
         f"engine: {table.engine}",
         f"row format: {table.row_format}",
         f"options: {_options(table.create_options)}",
-        f"tablespace: {' '.join(filter(None, (table.tablespace_kind, _name(space) if space else '')))}",
+        f"{_LIES}{' '.join(filter(None, (table.tablespace_kind, _name(space) if space else '')))}",
         f"data directory: {'yes' if table.data_directory else 'no'}",
         f"partitioned: {table.partition_method or 'no'}",
         f"walked by: {key_text(key) if key else 'no key'}",
@@ -176,17 +178,18 @@ def drift(
     if plan.server.version != inventory.server.version_text:
         message = f"the server was {plan.server.version} and is {inventory.server.version_text}"
         found.append(Finding("server-upgraded", message, "a new plan shows whether other methods are possible now"))
-    tables = {t.name: t for t in inventory.tables}
+    tables = {t.name: at_home(t, around) for t in inventory.tables}
+    away = {t.name for t in inventory.tables if tables[t.name] is not t}
     for step in plan.steps:
         if step.table is not None:
-            found += _of_table(step, tables.get(step.table), plan, around)
+            found += _of_table(step, tables.get(step.table), plan, around, under_way=step.table in away)
         else:
             found += _of_tablespace(step, inventory)
     found += _new(plan, inventory, around)
     return tuple(sorted(found, key=lambda f: not f.blocks))
 
 
-def _of_table(step: Step, now: Table | None, plan: Plan, around: Around) -> list[Finding]:
+def _of_table(step: Step, now: Table | None, plan: Plan, around: Around, *, under_way: bool) -> list[Finding]:
     acts = step.changes_something
     if now is None:
         message = "is not there any more, or not in scope"
@@ -200,6 +203,9 @@ def _of_table(step: Step, now: Table | None, plan: Plan, around: Around) -> list
         return []  # cannot be read: the gates and `unreadable` say which right is missing
     found: list[Finding] = []
     new = definition(now)
+    if under_way:  # where it lay before a relay began is not to be seen now
+        lay = next((line for line in step.definition if line.startswith(_LIES)), "")
+        new = tuple(lay if line.startswith(_LIES) else line for line in new)
     if step.fingerprint and step.fingerprint != fingerprint_of(new):
         differences = changes(step.definition, new)
         more = len(differences) - SHOWN_CHANGES
@@ -266,6 +272,7 @@ def _new(plan: Plan, inventory: Inventory, around: Around) -> list[Finding]:
         if t.kind in TABLESPACE_STEPS
         and t.name not in spaces
         and not t.encrypted
+        and TableName("", t.name) not in around.owned
         and tablespace_in_scope(t, inventory, plan.scope)
     ]
     return found

@@ -46,30 +46,6 @@ def _goes_on(name: str, meaning: str, remedy: str = "") -> Code:
 CODES: Final[dict[str, tuple[Code, ...]]] = {
     "tables refused": (
         _stops(
-            "foreign-key",
-            "The table has foreign keys. A copy has foreign keys of its own, with other names.",
-            "by hand",
-        ),
-        _stops(
-            "referenced",
-            "Foreign keys of other tables refer to it. They would follow the old table when it is renamed.",
-            "by hand",
-        ),
-        _stops("own-trigger", "Triggers of the application would stay with the old table.", "by hand"),
-        _stops(
-            "named-check",
-            "CHECK constraints with names of their own: names are unique in a schema, a copy cannot have them.",
-            "by hand",
-        ),
-        _stops(
-            "check-numbers", "Generated CHECK names that `LIKE` numbers anew: more than nine, or with gaps.", "by hand"
-        ),
-        _stops(
-            "check-name-length",
-            "The server derives CHECK names from the copy's name, and they get too long.",
-            "by hand",
-        ),
-        _stops(
             "generated-timestamp",
             "A generated column, a functional index or a CHECK constraint names a TIMESTAMP column (or is one, or "
             "uses `FROM_UNIXTIME` or `UNIX_TIMESTAMP`). The server computes it in the session's time zone. Ours is "
@@ -82,11 +58,6 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "TIMESTAMP columns before MySQL 8.0.19: an instant cannot be said with its offset there, so the hour that "
             "comes twice could not be mirrored exactly.",
             "upgrade, or by hand",
-        ),
-        _stops(
-            "no-usable-key",
-            "No key names each row exactly: see [which keys](#which-keys-can-be-used).",
-            "add a PRIMARY KEY (an invisible AUTO_INCREMENT column does), or by hand",
         ),
         _stops(
             "document-ids",
@@ -151,6 +122,76 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "left-by-policy",
             "The policy leaves its tablespace as it is.",
             "plan again with `--tablespaces` or `--mysql-tablespace`",
+        ),
+    ),
+    "tables relayed": (
+        _depends(
+            "foreign-key",
+            "The table has foreign keys. A copy has foreign keys of its own, with other names.",
+            "by hand",
+        ),
+        _depends(
+            "referenced",
+            "Foreign keys of other tables refer to it. They would follow the old table when it is renamed.",
+            "by hand",
+        ),
+        _depends("own-trigger", "Triggers of the application would stay with the old table.", "by hand"),
+        _depends(
+            "named-check",
+            "CHECK constraints with names of their own: names are unique in a schema, a copy cannot have them.",
+            "by hand",
+        ),
+        _depends(
+            "check-numbers", "Generated CHECK names that `LIKE` numbers anew: more than nine, or with gaps.", "by hand"
+        ),
+        _depends(
+            "check-name-length",
+            "The server derives CHECK names from the copy's name, and they get too long.",
+            "by hand",
+        ),
+        _depends(
+            "no-usable-key",
+            "No key names each row exactly: see [which keys](#which-keys-can-be-used).",
+            "by hand; or add a PRIMARY KEY (an invisible AUTO_INCREMENT column does), and it is copied",
+        ),
+        _stops(
+            "relay-impossible",
+            "FULLTEXT, SPATIAL or multi-valued indexes (with these a move fails with 1034 under writes, seen on "
+            "9.7.4), partitions, `ROW_FORMAT=COMPRESSED`, page compression, DATA DIRECTORY: the server does not "
+            "move such a table online, or not unchanged. Without one of the above it is copied.",
+            "by hand",
+        ),
+        _stops(
+            "relay-off",
+            "The policy says `relay: false`: what only a relay serves is refused.",
+            "plan again with `--relay`, or by hand",
+        ),
+        _goes_on(
+            "relay-moments",
+            "What the application can notice of a relay: [errors 1412 and 1213](#what-a-relay-costs), and waiting"
+            " at the end of a leg.",
+            "a quiet time, no long transactions on the table",
+        ),
+        _goes_on(
+            "relay-lag",
+            "Each leg is one DDL for every replica, which lags by about the time of the leg.",
+            "a time at which replicas may lag",
+        ),
+        _goes_on(
+            "relay-duplicates",
+            "It has a secondary unique index. A statement that meets a duplicate there during a move makes the "
+            "move fail with 1062, also if it is `INSERT IGNORE`, `REPLACE` or `ON DUPLICATE KEY UPDATE`, which "
+            "are not hurt themselves (seen on 9.7.4: the server has logged the row before it finds the "
+            "duplicate). The move is begun anew, three times in all; then the step ends with exit code 3, and the"
+            " table is as it was.",
+            "a time at which few statements meet duplicates",
+        ),
+        _goes_on(
+            "relay-log",
+            "What is written during a move is held in a log of at most `innodb_online_alter_log_max_size` "
+            "(global; 128 MiB unless set). Beyond that the move fails (1799), and the table is as it was.",
+            "`SET PERSIST innodb_online_alter_log_max_size`, if more than that is written while the table's size "
+            "is copied",
         ),
     ),
     "nothing to do": (

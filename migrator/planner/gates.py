@@ -234,7 +234,8 @@ def needs(server: Server, steps: Collection[Step], schemas: Collection[Schema]) 
     wanted = {Need.READ, Need.COPY}
     if any(s.method is Method.SHADOW_COPY for s in steps) and needs_super(server):
         wanted.add(Need.TRIGGERS)
-    if any(s.kind == "tablespace" and s.changes_something for s in steps):
+    relayed = any(s.method is Method.TABLESPACE_RELAY for s in steps)
+    if relayed or any(s.kind == "tablespace" and s.changes_something for s in steps):
         wanted.add(Need.TABLESPACE)
     if server.variable_is_on("table_encryption_privilege_check"):
         touched = {s.schema_name for s in steps if s.kind == "table" and s.changes_something}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrator import __version__
 from migrator.model import Finding, ForeignKey, Inventory, Method, Server, Table, TableName, Tablespace, TablespaceKind
-from migrator.planner.checks import Around, look_around, our_triggers, real_bytes
+from migrator.planner.checks import Around, at_home, look_around, our_triggers, real_bytes
 from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
 from migrator.planner.gates import gates
 from migrator.planner.keys import key_text
@@ -61,12 +61,14 @@ def make_plan(
     """
     scope, defaults, attestations = scope or Scope(), defaults or Defaults(), attestations or Attestations()
     around = look_around(inventory, owned=owned, retained=retained)
-    tables = [t for t in inventory.tables if scope.wants(t.name)]
+    tables = [at_home(t, around) for t in inventory.tables if scope.wants(t.name)]
     of_tables = [_table_step(t, policy, around, definitions, defaults, calibration) for t in tables]
     of_spaces = [
         _tablespace_step(space, inventory, policy, scope, calibration)
         for space in inventory.tablespaces
-        if space.kind in TABLESPACE_STEPS and tablespace_in_scope(space, inventory, scope)
+        if space.kind in TABLESPACE_STEPS
+        and TableName("", space.name) not in around.owned  # of a relay that is under way
+        and tablespace_in_scope(space, inventory, scope)
     ]
     steps = run_order([*of_spaces, *of_tables], defaults.order)
     totals = _totals(steps, defaults, calibration)
@@ -131,7 +133,6 @@ def _table_step(
 ) -> Step:
     choice = choose(table, around.server, policy, around)
     size = real_bytes(table, around)
-    binlog = around.server.variable_is_on("log_bin")
     lines = definition(table)
     return Step(
         kind="table",
@@ -142,7 +143,7 @@ def _table_step(
         why=choice.why,
         facts=_facts(table, choice),
         findings=choice.findings,
-        estimate=_estimate(choice.method, table, size, defaults, calibration, binlog=binlog),
+        estimate=_estimate(choice.method, table, size, defaults, calibration, around.server),
         sql=step_sql(table, choice, definitions.get(table.name, ""), rollback_hours=defaults.rollback_hours),
         definition=lines,
         fingerprint=fingerprint_of(lines),
@@ -249,13 +250,18 @@ def run_order(steps: Sequence[Step], order: str) -> tuple[Step, ...]:
 
 
 def _estimate(
-    method: Method, table: Table, size: int, defaults: Defaults, calibration: Calibration | None, *, binlog: bool
+    method: Method, table: Table, size: int, defaults: Defaults, calibration: Calibration | None, server: Server
 ) -> Estimate:
     if method is Method.SHADOW_COPY:
         # Rows are logged as rows: about the clustered index once more. The log is given up at its limit.
-        logged = table.data_bytes if binlog else 0
+        logged = table.data_bytes if server.variable_is_on("log_bin") else 0
         peak = size + logged + defaults.log_max_bytes
         return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=peak, binlog_bytes=logged), size, calibration)
+    if method is Method.TABLESPACE_RELAY:
+        # The old file goes when a move ends. Beside it: the log of the move, and the sort files of its indexes.
+        log_bytes = int(server.variables.get("innodb_online_alter_log_max_size") or 0)
+        peak = size + table.index_bytes + log_bytes
+        return _timed(Estimate(bytes_written=3 * size, extra_disk_peak_bytes=peak), 3 * size, calibration)
     if method in {Method.DIRECT_ALTER, Method.CONVERT}:
         return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=size), size, calibration)
     return Estimate()

@@ -5,11 +5,26 @@ Pure. The cheapest safe method wins; nothing is chosen that a finding forbids.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from migrator.model import Finding, Key, Method, Server, Table, TablespaceKind
-from migrator.planner.checks import CHECKS, CONVERTIBLE, SKIPS, TABLESPACE_CHECKS, Around, examine, real_bytes
+from migrator.planner.checks import (
+    CHECKS,
+    CONVERTIBLE,
+    RELAY_NEEDS_NO_NAME,
+    RELAY_SERVES,
+    SKIPS,
+    TABLESPACE_CHECKS,
+    Around,
+    at_home,
+    examine,
+    real_bytes,
+    relay_findings,
+    relay_impossible,
+    relay_off,
+)
 from migrator.planner.convert import CONVERT_CHECKS
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.plan import Policy
@@ -22,6 +37,10 @@ None: what a copy cannot serve is refused at any size, so that the answer does n
 grows. On MySQL 9.7.4 a direct ALTER under LOCK TABLES keeps foreign keys of both sides, own triggers,
 CHECK names and tables without a key (tests/server/test_planner_facts.py).
 """
+
+
+_RELAY_SAYS_BETTER: Final = frozenset({"data-directory"})
+"""Codes that block both, where the relay gives all reasons at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +58,7 @@ class Choice:
 def choose(table: Table, server: Server, policy: Policy, around: Around | None = None) -> Choice:
     """The method for a table. Without `around`, nothing is known of other names, tablespaces' sizes and states."""
     around = around or Around(server=server)
+    table = at_home(table, around)
     key = usable_key(table)
     for skip in SKIPS:
         reason = skip(table, around)
@@ -52,6 +72,8 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
     blocking = [f for f in findings if f.blocks]
     size = real_bytes(table, around)
     direct = size < policy.direct_below_bytes and _has_own_file(table)
+    if needs_relay(findings):
+        return _by_relay(table, policy, around, findings, key, size)
     if blocking and not (direct and {f.code for f in blocking} <= DIRECT_ALTER_IN_SPITE_OF):
         return Choice(Method.REFUSE, _refusal(blocking), findings, key)
     if direct:
@@ -59,6 +81,31 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
         return Choice(Method.DIRECT_ALTER, why, findings, key)
     by = key_text(key) if key else "no key"
     return Choice(Method.SHADOW_COPY, f"{about(size)}, walked by {by}: copied while it is used.", findings, key)
+
+
+def needs_relay(findings: Sequence[Finding]) -> bool:
+    """True if something keeps the table from being copied that a relay serves, and nothing else than a copy minds."""
+    blocking = {f.code for f in findings if f.blocks}
+    served = any(f.code in RELAY_SERVES for f in findings)
+    return served and blocking <= RELAY_SERVES | RELAY_NEEDS_NO_NAME | _RELAY_SAYS_BETTER
+
+
+def _by_relay(
+    table: Table, policy: Policy, around: Around, findings: tuple[Finding, ...], key: Key | None, size: int
+) -> Choice:
+    impossible = relay_impossible(table, around)
+    if impossible is not None:
+        found = (*findings, impossible)
+        return Choice(Method.REFUSE, _refusal([f for f in found if f.blocks]), found, key)
+    if not policy.relay:
+        found = (relay_off(table), *findings)
+        return Choice(Method.REFUSE, _refusal([f for f in found if f.blocks]), found, key)
+    served = tuple(
+        replace(f, remedy="") if f.code in RELAY_SERVES else f for f in findings if f.code not in RELAY_NEEDS_NO_NAME
+    )
+    reasons = ", ".join(f.code for f in served if f.code in RELAY_SERVES)
+    why = f"{about(size)}, {reasons}: moved by the server itself, while it is used, through an encrypted tablespace."
+    return Choice(Method.TABLESPACE_RELAY, why, (*served, *relay_findings(table, around)), key)
 
 
 def _has_own_file(table: Table) -> bool:

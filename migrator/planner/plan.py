@@ -114,6 +114,10 @@ class Policy(_Part):
     """Encrypt general tablespaces in place, all their tables with them."""
     mysql_tablespace: bool = True
     """Encrypt the `mysql` tablespace (the data dictionary and the grants) in place."""
+    relay: bool = True
+    """Tables that a copy by triggers cannot serve (foreign keys, triggers, named CHECKs, no key) are moved by the
+    server itself, through an encrypted tablespace. Transactions of several statements that are open at the end of a
+    move can get error 1412 or 1213 from them; traffic of single statements gets none. false: they are refused."""
     convert: bool = False
     """Convert MyISAM, CSV and ARCHIVE tables to encrypted InnoDB ones: nobody reads or writes a table while it is
     rewritten. false: they are refused."""
@@ -255,6 +259,10 @@ def fingerprint_of(definition: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+OF_TABLES: Final = frozenset({Method.SHADOW_COPY, Method.TABLESPACE_RELAY, Method.DIRECT_ALTER, Method.CONVERT})
+"""Methods that change one table, and no tablespace."""
+
+
 class Step(_Part):
     """One table or tablespace: what is done with it, why, and what that rests on."""
 
@@ -295,7 +303,7 @@ class Step(_Part):
             raise ValueError("a step of kind tablespace needs tablespace_name and neither schema_name nor table_name")
         if self.kind == "table" and self.method is Method.TABLESPACE and not self.tablespace_name:
             raise ValueError("a table with the method tablespace needs tablespace_name: the step that encrypts it")
-        if self.kind == "tablespace" and self.method in {Method.SHADOW_COPY, Method.DIRECT_ALTER, Method.CONVERT}:
+        if self.kind == "tablespace" and self.method in OF_TABLES:
             raise ValueError(f"a tablespace cannot be done by {self.method}")
         if self.fingerprint and self.fingerprint != fingerprint_of(self.definition):
             raise ValueError("definition and fingerprint do not belong together: one of them was edited")
@@ -314,7 +322,7 @@ class Step(_Part):
     @property
     def changes_something(self) -> bool:
         """True if this step itself runs statements; a table in a tablespace step does not."""
-        acts = self.method not in {Method.SKIP, Method.REFUSE}
+        acts = self.method in OF_TABLES or self.method is Method.TABLESPACE
         return acts and not (self.kind == "table" and self.method is Method.TABLESPACE)
 
 

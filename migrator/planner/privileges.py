@@ -40,7 +40,7 @@ class Need(StrEnum):
     TRIGGERS = "triggers"
     """For shadow-copy, if the binlog is on and log_bin_trust_function_creators is OFF."""
     TABLESPACE = "tablespace"
-    """If the plan has a step for a tablespace."""
+    """If the plan has a step for a tablespace, or one by tablespace-relay."""
     ENCRYPTION_ADMIN = "encryption-admin"
     """If table_encryption_privilege_check is ON and a default is to make tables in clear."""
     OPTIONAL = "optional"
@@ -85,7 +85,12 @@ RIGHTS: Final[tuple[Right, ...]] = (
     Right("TRIGGER", Level.JOURNAL, Need.COPY, "rehearse the triggers"),
     Right("LOCK TABLES", Level.JOURNAL, Need.COPY, "rehearse the exclusive moments"),
     Right("SUPER", Level.GLOBAL, Need.TRIGGERS, "CREATE TRIGGER while the binlog is on (error 1419)"),
-    Right("CREATE TABLESPACE", Level.GLOBAL, Need.TABLESPACE, "ALTER TABLESPACE ... ENCRYPTION='Y'"),
+    Right(
+        "CREATE TABLESPACE",
+        Level.GLOBAL,
+        Need.TABLESPACE,
+        "encrypt tablespaces; make, encrypt and drop those of relays",
+    ),
     Right(
         "TABLE_ENCRYPTION_ADMIN",
         Level.GLOBAL,

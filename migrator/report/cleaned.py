@@ -37,6 +37,13 @@ def cleanup_text(cleanup: Cleanup) -> str:
     blocks.append(Paragraph(f"Dropped {plural(len(dropped), 'object')}, {about(freed)}."))
     columns = (wrapping("name"), left("kind"), left("action"), right("size"), wrapping("why"))
     rows = tuple(
-        (str(c.name), c.kind, c.action, about(c.size_bytes) if c.size_bytes else "", c.why) for c in cleanup.objects
+        (
+            str(c.name) if c.name.schema else c.name.name,
+            c.kind,
+            c.action,
+            about(c.size_bytes) if c.size_bytes else "",
+            c.why,
+        )
+        for c in cleanup.objects
     )
     return as_text([*blocks, Grid(columns, rows)])

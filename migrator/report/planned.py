@@ -10,6 +10,17 @@ from migrator.report.findings import finding_line
 from migrator.report.words import about, count, plural
 
 
+def relay_lines(relays: int) -> tuple[str, ...]:
+    """What the application can notice of so many relays, in one sentence; nothing if there are none."""
+    if not relays:
+        return ()
+    return (
+        f"{plural(relays, 'table')} by tablespace-relay, which can be noticed: at the end of a move, transactions of"
+        " several statements that are open can get error 1412 or 1213, to be tried again; single statements get none."
+        " Without: plan --no-relay",
+    )
+
+
 def planned_exit_code(plan: Plan) -> int:
     """1 if something is refused, so stays in clear; else 0."""
     return 1 if any(s.method is Method.REFUSE for s in plan.steps) else 0
@@ -23,5 +34,6 @@ def planned_lines(plan: Plan, file: str) -> tuple[str, ...]:
         f" {about(plan.totals.bytes_to_do)} to do, {about(plan.totals.bytes_refused)} refused"
     ]
     lines += [finding_line(f) for f in plan.findings if f.blocks]
+    lines += relay_lines(sum(s.method is Method.TABLESPACE_RELAY for s in plan.steps))
     lines.append(f"next: review it, then migrator dry-run {shlex.quote(file) if file else 'PLAN'}")
     return tuple(lines)

@@ -11,6 +11,7 @@ from migrator.events import (
     ChunkCopied,
     ChunkVerified,
     Event,
+    LegProgress,
     PhaseStarted,
     RunStarted,
     StepEnded,
@@ -18,7 +19,7 @@ from migrator.events import (
     Waiting,
 )
 from migrator.report.eta import Samples, rate_now, time_left, with_sample
-from migrator.report.words import about, count, duration, duration_range
+from migrator.report.words import about, count, duration, duration_range, leg_words
 
 COPY_SHARE: Final = 0.8
 """Of a step's bytes, so much counts as done when all is copied; the rest comes with the verification."""
@@ -38,6 +39,8 @@ class SeenStep:
     """Rows over time, in this phase."""
     backlog: int = 0
     waiting: str = ""
+    doing: str = ""
+    """How far a statement of the server's own is."""
 
     @property
     def fraction(self) -> float:
@@ -114,7 +117,7 @@ def _sampled(seen: Seen, at: float) -> Seen:
 def _step_after(step: SeenStep, event: Event, at: float) -> SeenStep:
     match event:
         case PhaseStarted():
-            return replace(step, phase=event.phase, rows_done=0, samples=Samples(), waiting="")
+            return replace(step, phase=event.phase, rows_done=0, samples=Samples(), waiting="", doing="")
         case ChunkCopied() | ChunkVerified():
             return replace(
                 step,
@@ -127,6 +130,8 @@ def _step_after(step: SeenStep, event: Event, at: float) -> SeenStep:
             return replace(step, backlog=event.entries)
         case Waiting():
             return replace(step, waiting=event.reason)
+        case LegProgress():
+            return replace(step, doing=leg_words(event), waiting="")
         case _:
             return step
 
@@ -143,6 +148,8 @@ def step_words(step: SeenStep) -> str:
         if rate is not None:
             said.append(f"{count(rate)} rows/s")
         said.append(_left(step.samples, step.rows_expected, step.rows_done))
+    if step.doing:
+        said.append(step.doing)
     if step.backlog:
         said.append(f"backlog {count(step.backlog)}")
     if step.waiting:

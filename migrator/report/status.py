@@ -54,6 +54,7 @@ def _steps(steps: tuple[StepStatus, ...]) -> list[Block]:
     busy = [s for s in steps if s.state in _BUSY]
     if busy:
         blocks.append(Grid(_COLUMNS, tuple(_row(s) for s in busy)))
+    blocks += [Paragraph(f"{s.subject}: {s.doing}.", "note") for s in busy if s.doing]
     blocks += [Paragraph(f"{s.subject} waits: {s.waiting_for}.", "note") for s in busy if s.waiting_for]
     blockers = tuple(f"{s.subject}: {blocker_line(b)}" for s in busy for b in s.blockers)
     if blockers:

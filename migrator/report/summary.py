@@ -17,7 +17,7 @@ from migrator.sql.names import qualified
 _ORDER: Final = ("done", "skipped", "refused", "failed", "given-up", "person", "stopped", "left")
 _NOT_DONE: Final = frozenset({"failed", "given-up", "stopped", "left"})
 
-_REMOVAL: Final = ("trigger", "shadow", "log", "retained")
+_REMOVAL: Final = ("trigger", "shadow", "log", "tablespace", "retained")
 """The order of removal: triggers first, since without shadow or log they break every write to the table."""
 
 
@@ -177,6 +177,9 @@ _KINDS: Final = (
 
 def _drop(leftover: Leftover) -> str:
     name = _shown(leftover.name)
+    if leftover.kind == "tablespace":
+        out = "when its table was moved out: ALTER TABLE ... TABLESPACE = innodb_file_per_table"
+        return f"DROP TABLESPACE {leftover.name.name};  -- {out}"
     return f"DROP TRIGGER IF EXISTS {name};" if leftover.kind == "trigger" else f"DROP TABLE IF EXISTS {name};"
 
 

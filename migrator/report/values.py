@@ -155,7 +155,7 @@ class RetainedTable:
 class Leftover:
     """Something of ours that exists on the server after a step did not end well."""
 
-    kind: Literal["trigger", "shadow", "log", "retained"]
+    kind: Literal["trigger", "shadow", "log", "retained", "tablespace"]
     name: TableName
     """For a trigger: its schema and its own name."""
 
@@ -221,6 +221,8 @@ class StepStatus:
     waiting_for: str = ""
     """Why nothing moves; '' while work goes on."""
     blockers: tuple[Blocker, ...] = ()
+    doing: str = ""
+    """How far a statement of the server's own is, which counts no rows: the legs of a relay."""
     retained: RetainedTable | None = None
     message: str = ""
 
@@ -276,7 +278,7 @@ class Cleaned:
     """What cleanup did, or would do, with one object that the journal proves to be ours."""
 
     name: TableName
-    kind: Literal["trigger", "shadow", "log", "retained"]
+    kind: Literal["trigger", "shadow", "log", "retained", "tablespace"]
     action: Literal["dropped", "would-drop", "kept", "forgotten", "would-forget"]
     """'forgotten': it was not there any more, and the journal does not name it any longer."""
     why: str = ""

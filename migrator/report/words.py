@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import unicodedata
 
+from migrator.events import LegProgress
 from migrator.planner.units import about
 from migrator.report.values import Span
 
-__all__ = ["about", "bounds", "count", "duration", "duration_range", "milliseconds", "plural", "printable", "width"]
+__all__ = [
+    "about",
+    "bounds",
+    "count",
+    "duration",
+    "duration_range",
+    "leg_words",
+    "milliseconds",
+    "plural",
+    "printable",
+    "width",
+]
 
 
 def printable(text: str) -> str:
@@ -60,3 +72,12 @@ def duration_range(span: Span | None) -> str:
         return "uncalibrated"
     low, high = bounds(span)
     return low if low == high else f"{low} to {high}"
+
+
+def leg_words(event: LegProgress) -> str:
+    """`move in: log apply table, 42 %`; without the percentage where the server does not count."""
+    stage = event.stage.removeprefix("alter table (").removeprefix("alter tablespace (").removesuffix(")")
+    said = f"{event.leg}: {stage}" if stage else event.leg
+    if event.work_done is None or not event.work_expected:
+        return said
+    return f"{said}, {min(100, 100 * event.work_done // event.work_expected)} %"

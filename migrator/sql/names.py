@@ -57,10 +57,13 @@ def log_of(table: TableName) -> TableName:
     return TableName(table.schema, derived(table.name, "log"))
 
 
-def twin_of(table: TableName, schema: str, run_id: str) -> TableName:
-    """The empty table that dry-run rehearses on, in the journal's schema: `_t_<hash>_twin`, another for each run."""
+def twin_of(table: TableName, schema: str, run_id: str, *, short: bool = False) -> TableName:
+    """The empty table that dry-run rehearses on, in the journal's schema: `_t_<hash>_twin`, another for each run.
+
+    `short` leaves out the table's name: the server makes names of CHECK constraints from that of the twin.
+    """
     digest = hashlib.sha256(f"{run_id}\0{table.schema}\0{table.name}".encode()).hexdigest()[:8]
-    return TableName(schema, derived(table.name, f"{digest}_twin"))
+    return TableName(schema, f"_{digest}_twin" if short else derived(table.name, f"{digest}_twin"))
 
 
 def trigger_name(table: TableName, purpose: str, event: str) -> str:

@@ -213,20 +213,25 @@ def outside_quotes(text: str, pattern: str, replacement: str) -> str:
     return re.sub(pattern, lambda m: replacement if m.start() in free else m[0], text)
 
 
-def comparable(create: str, table: str, others: Sequence[str] = ()) -> tuple[tuple[str, ...], str]:
-    """A definition without what may differ: the table's name, AUTO_INCREMENT, ENCRYPTION, TABLESPACE."""
+def without_options(create: str) -> tuple[tuple[str, ...], str]:
+    """A definition without the options AUTO_INCREMENT, ENCRYPTION and TABLESPACE, and without the table's name."""
     definition = parse_definition(create)
-    options = definition.options
-    options = outside_quotes(options, r" ?AUTO_INCREMENT=\d+", "")
+    options = outside_quotes(definition.options, r" ?AUTO_INCREMENT=\d+", "")
     options = outside_quotes(options, r" ?(?:/\*!80016 )?ENCRYPTION='[YyNn]'(?: \*/)?", "")
     options = outside_quotes(options, r"/\*!50100 TABLESPACE `?[^*]*?`? \*/ ?", "")
+    return definition.items, options.strip()
+
+
+def comparable(create: str, table: str, others: Sequence[str] = ()) -> tuple[tuple[str, ...], str]:
+    """A definition without what may differ: the table's name, AUTO_INCREMENT, ENCRYPTION, TABLESPACE."""
+    unnamed, options = without_options(create)
     items = []
-    for item in definition.items:
+    for item in unnamed:
         for name in (table, *others):
             mark = re.escape("CONSTRAINT " + quote(name)[:-1].replace("%%", "%"))
             item = re.sub(rf"^{mark}_chk_(\d+)`", r"CONSTRAINT `_chk_\1`", item)
         items.append(item)
-    return tuple(items), options.strip()
+    return tuple(items), options
 
 
 # -- which indexes wait -----------------------------------------------------------------------------

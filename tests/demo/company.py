@@ -48,17 +48,19 @@ IN_TABLESPACE: Final = frozenset({"billing.currencies", "billing.tax_rates"})
 SKIPPED: Final = frozenset({"billing.card_vault", "warehouse.pick_queue"})
 """Encrypted from the start, and one that never reaches a disk."""
 
-EXPECTED_REFUSED: Final[Mapping[str, str]] = {
+EXPECTED_RELAYED: Final[Mapping[str, str]] = {
     "archive.import_log": "no usable key",
     "archive.legacy_codes": "no usable key: its unique one allows NULL",
     "billing.dunning_letters": "a CHECK constraint with a name of its own",
     "crm.companies": "a foreign key refers to it",
     "crm.contact_notes": "a foreign key of its own",
     "crm.contacts": "foreign keys on both sides",
-    "warehouse.old_parcels": "MyISAM",
     "warehouse.stock_levels": "a trigger of its own",
 }
-"""What a later method will serve, and why: the demonstration fails if the tool refuses more, or less."""
+"""What a copy by triggers cannot serve, and why: the demonstration fails if the tool relays more, or less."""
+
+EXPECTED_REFUSED: Final[Mapping[str, str]] = {"warehouse.old_parcels": "MyISAM"}
+"""What cannot be encrypted as it is, and why: the demonstration fails if the tool refuses more, or less."""
 
 QUIET: Final = frozenset({*EXPECTED_REFUSED, *SKIPPED, "archive.orders_2009"})
 """Tables that the application leaves alone: all that are not migrated, and one that is empty for good."""

@@ -103,17 +103,46 @@ def files_of(rows: list[tuple[int, str, str, str, int]]) -> dict[str, list[bool]
     return files
 
 
-def comparable(definition: str) -> str:
-    """A table's definition without ENCRYPTION='Y' and AUTO_INCREMENT=: all else must stay as it was.
+_MAY_CHANGE = "|".join(
+    (
+        r" /\*!50100 TABLESPACE `innodb_file_per_table` \*/",
+        r" AUTO_INCREMENT=\d+",
+        r" /\*!80016 ENCRYPTION='Y' \*/",
+        r" ENCRYPTION='Y'",
+    )
+)
 
-    Both are looked for among the table's options only, in front of its comment: a comment may say anything.
+
+def comparable(definition: str) -> str:
+    """A table's definition without ENCRYPTION='Y', AUTO_INCREMENT= and TABLESPACE `innodb_file_per_table`.
+
+    All else must stay as it was. A relay leaves the last, which says what is true of every table in a file of its own.
+    They are looked for among the table's options only, in front of its comment: a comment may say anything.
     """
     return re.sub(
         r"(?m)^\) .*?(?= COMMENT='|$)",
-        lambda options: re.sub(r" AUTO_INCREMENT=\d+| /\*!80016 ENCRYPTION='Y' \*/| ENCRYPTION='Y'", "", options[0]),
+        lambda options: re.sub(_MAY_CHANGE, "", options[0]),
         definition,
         count=1,
     )
+
+
+_INNODB: Final = """
+SELECT t.name, COALESCE(s.encryption = 'Y', 0)
+FROM information_schema.innodb_tables t LEFT JOIN information_schema.innodb_tablespaces s ON s.space = t.space
+WHERE SUBSTRING_INDEX(t.name, '/', 1) NOT IN ('mysql', 'sys') ORDER BY 1
+"""
+
+
+def innodb_tables(connect: Connect) -> dict[str, bool]:
+    """Whether each InnoDB table of every schema that is not the server's own is encrypted, by InnoDB's name of it.
+
+    All of them, whoever made them: partitions and full-text indexes by themselves, the journal too. What lies in no
+    tablespace that the catalog knows (ibdata1) is in clear. Temporary tables are not in this catalog.
+    """
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(_INNODB)
+        return {str(name): bool(encrypted) for name, encrypted in cursor.fetchall()}
 
 
 def readable_in(datadir: Path, canaries: Mapping[str, bytes]) -> dict[str, bool]:

@@ -98,7 +98,7 @@ class Migration:
             self.steps[subject] = step
             if step.outcome not in {"skipped", "refused"}:
                 mark = "✓" if step.outcome == "done" else "✗"
-                print(f"  │ {mark} {subject:<28}{step.method:<14}{step.outcome:<8}{step.seconds:6.1f} s", flush=True)
+                print(f"  │ {mark} {subject:<28}{step.method:<18}{step.outcome:<8}{step.seconds:6.1f} s", flush=True)
 
 
 def migrate(folder: Path, server: RunningServer, load: Traffic, *, direct_below: str) -> Migration:

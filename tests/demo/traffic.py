@@ -41,6 +41,8 @@ class Result:
     reports: int
     tables: Mapping[str, int]
     """Transactions, by table."""
+    habits: Mapping[str, int]
+    """What was done, how often."""
     ledger: ledger.Ledger
 
     @property
@@ -132,5 +134,6 @@ def result_in(folder: Path) -> Result:
         wrong=found["wrong"],
         reports=found["reports"],
         tables=found["tables"],
+        habits=found["habits"],
         ledger=ledger.read(folder / "ledger.jsonl"),
     )

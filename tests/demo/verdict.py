@@ -112,11 +112,24 @@ def encrypted_and_unchanged(before: Mapping[str, Facts], after: Mapping[str, Fac
             f"{len(_wanted(before))} tables",
         ),
         Check(
-            "SHOW CREATE TABLE is what it was, apart from ENCRYPTION='Y' and AUTO_INCREMENT=",
+            "SHOW CREATE TABLE is what it was, apart from ENCRYPTION, AUTO_INCREMENT and `innodb_file_per_table`",
             tuple(definitions),
             f"{len(before)} tables, and their triggers",
         ),
         Check("the same tables as before, none more, none less", tuple(names), f"{len(after)} tables"),
+    )
+
+
+def nothing_in_clear(before: Mapping[str, bool], after: Mapping[str, bool]) -> Check:
+    """Of all InnoDB tables of all schemas none is in clear, by InnoDB's own catalog; before, most were."""
+    failures = [f"{name} is in clear" for name, encrypted in after.items() if not encrypted]
+    if all(before.values()):
+        failures.append("nothing was in clear before, so this proves nothing")
+    were = sum(not encrypted for encrypted in before.values())
+    return Check(
+        "no InnoDB table of any schema is in clear",
+        tuple(failures) or (() if after else ("there are no tables",)),
+        f"{len(after)} tables and partitions encrypted; before, {were} of {len(before)} were in clear",
     )
 
 
@@ -130,7 +143,9 @@ def refused_as_expected(refused: Iterable[str], before: Mapping[str, Facts], aft
         for table in sorted(found)
         if table in after and after[table].encrypted and not before[table].encrypted
     ]
-    return Check("exactly these are refused: what a later method will serve", tuple(failures), f"{len(found)} tables")
+    return Check(
+        "exactly these are refused: what cannot be encrypted as it is", tuple(failures), f"{len(found)} tables"
+    )
 
 
 def planned_as_committed(planned: Sequence[Mapping[str, Any]], committed: Sequence[Mapping[str, Any]]) -> Check:
@@ -159,6 +174,15 @@ def large_ones_were_copied(steps: Iterable[Step]) -> Check:
         if methods.get(table) != "shadow-copy"
     )
     return Check("the large tables were copied online", failures, f"{len(company.LARGE)} tables by shadow-copy")
+
+
+def relayed_as_expected(steps: Iterable[Step]) -> Check:
+    """Exactly the tables that a copy by triggers cannot serve were moved by the server itself."""
+    found = {step.subject for step in steps if step.method == "tablespace-relay" and step.outcome == "done"}
+    failures = [f"{table} was relayed, and should not be" for table in sorted(found - {*company.EXPECTED_RELAYED})]
+    failures += [f"{table} was not relayed, and should be" for table in sorted({*company.EXPECTED_RELAYED} - found)]
+    what = "exactly these went through a tablespace: foreign keys, triggers, CHECK names, no key"
+    return Check(what, tuple(failures), f"{len(found)} tables")
 
 
 def unreadable_on_disk(before: Mapping[str, bool], after: Mapping[str, bool]) -> Check:

@@ -27,6 +27,10 @@ def _fault(module: str, *cells: str) -> tuple[str, ...]:
     return tuple(f"tests/server/faults/test_{module}.py::test_fault[{cell}]" for cell in cells)
 
 
+def _relay(*cells: str) -> tuple[str, ...]:
+    return tuple(f"tests/server/faults/test_relays.py::test_fault[relay: {cell}]" for cell in cells)
+
+
 MUTATIONS: Final = (
     Mutation(
         "1, 4: only keys in copied ranges are drained",
@@ -157,15 +161,15 @@ MUTATIONS: Final = (
     Mutation(
         "7: the swap waits for transactions that are older than the copy",
         "migrator/engine/swap.py",
-        "    _wait_out_older_transactions(work)\n    if table_proof",
-        "    if table_proof",
+        'if who := wait_out_older(work, "waiting for transactions that are older than the copy"):',
+        'if who := "":',
         _in("test_swap", "test_the_swap_waits_for_an_old_snapshot"),
     ),
     Mutation(
         "7: a transaction is known by its session and beginning, not by its changing number",
-        "migrator/engine/swap.py",
-        "SELECT trx_mysql_thread_id, trx_started FROM",
-        "SELECT trx_mysql_thread_id, CONCAT(trx_id, trx_started) FROM",
+        "migrator/engine/older.py",
+        "{(one.session_id, one.started) for one",
+        "{(one.session_id, one.id) for one",
         _in("test_swap", "test_a_transaction_that_writes_across_the_end_of_the_wait_is_still_an_old_one"),
     ),
     Mutation(
@@ -422,5 +426,88 @@ MUTATIONS: Final = (
         "            if one.no != no or one.low != before or unproved:\n",
         "            if unproved:\n",
         _fault("journals", "ranges deleted-copy"),
+    ),
+    Mutation(
+        "relay: nothing but the tablespace changes in a leg",
+        "migrator/engine/relay.py",
+        "    if not before.same_as(_shape(work)):\n",
+        "    if False:\n",
+        _in("test_relay", "test_somebody_changes_the_table_within_a_leg"),
+    ),
+    Mutation(
+        "relay: the definition is what it was when the step began",
+        "migrator/engine/relay.py",
+        "    if not same:\n",
+        "    if False:\n",
+        _in("test_relay", "test_a_definition_that_is_not_what_it_was"),
+    ),
+    Mutation(
+        "relay: a tablespace is ours by proof, not by its name",
+        "migrator/engine/relay.py",
+        '            if owned.state == "made" and there != owned.proof:\n',
+        "            if False:\n",
+        _relay("tablespace replaced-settle"),
+    ),
+    Mutation(
+        "relay: the journal knows the tablespace before it is made",
+        "migrator/engine/relay.py",
+        "    if not owned:\n        work.journal.intend(work.session, work.step_id, KIND, name)\n"
+        "    there = _proof(work.session, name.name)\n"
+        "    if there is None:\n"
+        "        work.ddl(say.create_space(name.name))\n",
+        "    there = _proof(work.session, name.name)\n"
+        "    if there is None:\n"
+        "        work.ddl(say.create_space(name.name))\n"
+        "    if not owned:\n        work.journal.intend(work.session, work.step_id, KIND, name)\n",
+        _in("test_relay", "test_a_relay_that_is_abandoned"),
+    ),
+    Mutation(
+        "relay: transactions that are older than a move are waited for",
+        "migrator/engine/relay.py",
+        'if who := wait_out_older(work, "waiting for transactions that would be older than the moved table"):',
+        'if who := "":',
+        _in("test_relay", "test_a_transaction_that_is_older_is_waited_for"),
+    ),
+    Mutation(
+        "relay: a table in a tablespace of somebody else is not gone on with",
+        "migrator/engine/relay.py",
+        "        if segment.tablespace not in inside:\n",
+        "        if False:\n",
+        _in("test_relay", "test_a_table_that_somebody_moved_into_a_tablespace_of_theirs"),
+    ),
+    Mutation(
+        "relay: what an abandoned relay has moved comes home",
+        "migrator/engine/relay.py",
+        "    elif where is Place.INSIDE:\n",
+        "    elif where is None:\n",
+        _in("test_relay", "test_a_relay_that_is_abandoned"),
+    ),
+    Mutation(
+        "relay: a new plan goes on with what lies in our tablespace",
+        "migrator/planner/checks.py",
+        '    if not any(TableName("", s.tablespace) in around.owned for s in table.segments):\n',
+        "    if table.segments:\n",
+        _in("test_relay", "test_a_new_plan_goes_on_with_a_relay"),
+    ),
+    Mutation(
+        "relay: the statement of a dead run is ended before anything is looked at",
+        "migrator/engine/apply.py",
+        "    _end_what_a_dead_run_left(session, journal, clock, options)\n",
+        "    pass\n",
+        tuple(f"tests/server/faults/test_relays.py::test_kill_9[{leg}]" for leg in ("move-in", "encrypt", "move-out")),
+    ),
+    Mutation(
+        "relay: a duplicate that the application met begins a move anew",
+        "migrator/engine/online.py",
+        "            if error.number != _DUPLICATE:\n",
+        "            if error.number:\n",
+        _in("test_relay", "test_a_duplicate_during_a_move"),
+    ),
+    Mutation(
+        "relay: a lock that does not come is given up at the end of a move",
+        "migrator/engine/online.py",
+        "            elif self._at_work and waited >= self._end_patience:\n",
+        "            elif self._at_work and waited >= NEVER:\n",
+        _in("test_relay", "test_the_end_of_a_move_waits_for_nobody_for_long"),
     ),
 )

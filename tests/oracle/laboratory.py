@@ -24,7 +24,10 @@ def laboratory(server: RunningServer, dba: Account) -> Iterator[Lab]:
         try:
             yield lab
         finally:
+            spaces = lab.spaces()
             for name in (lab.schema, lab.ledger):
                 cursor.execute(f"DROP DATABASE {name}")
             cursor.execute("DROP DATABASE IF EXISTS migrator")
+            for space in spaces:  # what a trial that failed has left
+                cursor.execute(f"DROP TABLESPACE {space}")
             cursor.execute(f"SET GLOBAL local_infile = {before}")

@@ -13,6 +13,7 @@ import pymysql
 from tests.oracle.features import random_schema
 from tests.oracle.ledger import Estate, columns_of, shared_out
 from tests.oracle.pools import SQL_MODE, Pools, exact, make_pools
+from tests.oracle.relayed import random_relayed
 from tests.oracle.schemas import Schema, quote
 
 if TYPE_CHECKING:
@@ -67,12 +68,16 @@ class Impossible(Exception):
     """There cannot be such a table, or it has too few different values."""
 
 
-def make_scene(lab: Lab, seed: int, schema: Schema | None = None) -> Scene:
-    """The table of a seed, or this one, filled by chance. A definition that cannot be is drawn again, or `Impossible`."""
+def make_scene(lab: Lab, seed: int, schema: Schema | None = None, *, relayed: bool = False) -> Scene:
+    """The table of a seed, or this one, filled by chance. A definition that cannot be is drawn again, or `Impossible`.
+
+    With `relayed` the seed's table is one that cannot be copied.
+    """
+    draw = random_relayed if relayed else random_schema
     chance = random.Random(seed)
     while True:
         try:
-            return _scene(lab, schema or random_schema(chance), chance)
+            return _scene(lab, schema or draw(chance), chance)
         except Impossible:
             if schema is not None:
                 raise
@@ -84,7 +89,7 @@ def _scene(lab: Lab, schema: Schema, chance: random.Random) -> Scene:
             pools = make_pools(connection, schema, random.Random(chance.randrange(2**32)))
         if min(map(len, (pools.key, *pools.uniques))) < FEWEST_PLACES:
             raise Impossible
-        lab.run(schema.create())
+        lab.run(*schema.before, schema.create())
     except pymysql.err.MySQLError as error:
         if error.args[0] in REFUSED:
             raise Impossible from None

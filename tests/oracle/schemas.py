@@ -104,6 +104,12 @@ class Schema:
     features: tuple[str, ...] = ()
     shuffle: int = 0
     """Decides the order of columns and indexes."""
+    before: tuple[str, ...] = ()
+    """Statements before the table is made."""
+    after: tuple[str, ...] = ()
+    """Statements once the rows are there."""
+    relayed: bool = False
+    """It cannot be copied."""
 
     @property
     def sql(self) -> str:
@@ -118,7 +124,7 @@ class Schema:
     @property
     def method(self) -> Method:
         """The method that the plan has to choose."""
-        return Method.SHADOW_COPY
+        return Method.TABLESPACE_RELAY if self.relayed else Method.SHADOW_COPY
 
     def create(self) -> str:
         """CREATE TABLE."""
@@ -136,8 +142,10 @@ class Schema:
         return f"CREATE TABLE {self.sql} ({', '.join(columns + indexes)}) {' '.join(self.options)} {self.partitions}"
 
     def after_load(self) -> tuple[str, ...]:
-        """ALTERs once the rows are there: instant where the server can, which it cannot beside FULLTEXT or compression."""
-        return tuple(f"ALTER TABLE {self.sql} ADD COLUMN {_constant(one)}" for one in self.constants if one.instant)
+        """ALTERs once the rows are there (instant where the server can, which it cannot beside FULLTEXT or compression),
+        and what else comes then."""
+        alters = (f"ALTER TABLE {self.sql} ADD COLUMN {_constant(one)}" for one in self.constants if one.instant)
+        return (*alters, *self.after)
 
 
 def _constant(one: Constant) -> str:

@@ -18,6 +18,8 @@ class Stage:
         """Exclusive moments so far."""
         self.waits = 0
         """How often the run said that it waits for somebody."""
+        self.calm = False
+        """Nobody may meet duplicates any more: on a relayed table that throws a move away."""
 
     def meet(self, event: Event) -> None:
         """Note an event."""

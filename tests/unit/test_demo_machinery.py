@@ -254,6 +254,8 @@ def test_only_encryption_and_auto_increment_may_differ() -> None:
         assert (
             comparable(plain.replace(OPTIONS.format("", ""), OPTIONS.format(" AUTO_INCREMENT=7", encryption))) == plain
         )
+    assert comparable(plain.replace("\n) ", "\n) /*!50100 TABLESPACE `innodb_file_per_table` */ ")) == plain
+    assert comparable(plain.replace("\n) ", "\n) /*!50100 TABLESPACE `other` */ ")) != plain
     assert comparable(plain.replace("ROW_FORMAT=COMPACT ", "")) != plain
     assert comparable(plain.replace("''Y'''", "''N'''")) != plain
 
@@ -310,7 +312,7 @@ def facts(table: str, *, encrypted: bool | None = True, definition: str = "d") -
 def result(**changes: object) -> Result:
     """An application that was well."""
     during = summary([Sample("during", 0.1, 0.01, "committed")] * 60, 1.0)
-    well = Result({"during": during}, {}, (), (), 3, {"shop.events": 5}, {})
+    well = Result({"during": during}, {}, (), (), 3, {"shop.events": 5}, {}, {})
     return replace(well, **changes)  # type: ignore[arg-type]
 
 
@@ -414,8 +416,30 @@ def test_a_large_table_that_was_altered_directly_fails_the_demonstration() -> No
     assert not verdict.large_ones_were_copied(steps[1:]).passed
 
 
+def test_a_table_that_was_relayed_or_not_fails_the_demonstration() -> None:
+    """The list is asserted exactly, and each of them must be done."""
+    steps = [Step(table, "tablespace-relay", "done", 0, 1.0) for table in company.EXPECTED_RELAYED]
+    assert verdict.relayed_as_expected(steps).passed
+    assert not verdict.relayed_as_expected(steps[1:]).passed
+    assert not verdict.relayed_as_expected([*steps, replace(steps[0], subject="shop.events")]).passed
+    assert not verdict.relayed_as_expected([*steps[1:], replace(steps[0], outcome="failed")]).passed
+
+
 def test_a_value_that_can_still_be_read_fails_the_demonstration() -> None:
     """And so does one that could not be read before: it would prove nothing."""
     assert verdict.unreadable_on_disk({"a.b": True}, {"a.b": False}).passed
     assert not verdict.unreadable_on_disk({"a.b": True}, {"a.b": True}).passed
     assert not verdict.unreadable_on_disk({"a.b": False}, {"a.b": False}).passed
+
+
+def test_a_table_in_clear_is_seen() -> None:
+    """One InnoDB table in clear fails the check, and so does a database in which nothing was in clear before."""
+    was = {"shop/orders": False, "shop/carts": True}
+    now = dict.fromkeys(was, True)
+    check = verdict.nothing_in_clear
+    assert passed(check(was, now), check(was, now | {"migrator/step": False}), check(now, now), check(was, {})) == [
+        True,
+        False,
+        False,
+        False,
+    ]

@@ -13,7 +13,8 @@ import typer
 
 from migrator.cli import app
 from migrator.cli_options import CONNECTION
-from migrator.engine import drain, lease, moment, swap
+from migrator.engine import drain, lease, moment, older, online
+from migrator.engine.relay import LEGS
 from migrator.engine.work import limits_of
 from migrator.model import Column, Key, KeyPart, Method, TableName
 from migrator.planner.file import plan_text
@@ -22,7 +23,7 @@ from migrator.planner.make import make_plan
 from migrator.planner.plan import Defaults, Policy
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
-from migrator.sql.story import Said, conversion, direct, shadow_copy, tablespace
+from migrator.sql.story import Said, conversion, direct, relayed, shadow_copy, tablespace
 from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
@@ -311,6 +312,7 @@ def test_each_right_has_its_reason() -> None:
 
 TABLE: Final = TableName("shop", "t")
 STATEMENTS: Final = (
+    "CREATE TABLESPACE",
     "CREATE TABLE",
     "ALTER TABLESPACE",
     "ALTER TABLE",
@@ -319,6 +321,7 @@ STATEMENTS: Final = (
     "UNLOCK TABLES",
     "CREATE TRIGGER",
     "DROP TRIGGER",
+    "DROP TABLESPACE",
     "DROP TABLE",
     "ANALYZE TABLE",
     "INSERT",
@@ -337,7 +340,7 @@ def story() -> tuple[Said, ...]:
     table = a_table(TABLE, columns=columns, keys=(a_key("id"), index))
     create = "CREATE TABLE `t` (\n  `id` bigint NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`id`),\n  KEY `a` (`a`)\n)"
     copies = (*shadow_copy(table, a_key("id"), create), *shadow_copy(table, a_key("id"), create, rollback_hours=24))
-    return (*copies, *direct(table), *conversion(table), *tablespace("ts", 2))
+    return (*copies, *direct(table), *conversion(table), *tablespace("ts", 2), *relayed(table, create))
 
 
 def kind_of(said: Said) -> str:
@@ -349,7 +352,7 @@ def kind_of(said: Said) -> str:
 def test_every_statement_is_in_the_table_of_locks() -> None:
     """Whatever plan and review show, the page has a row for it: in its phase, with what it locks."""
     table = [row for row in rows(section("how-it-works.md", "Every lock")) if row[0] != "phase"]
-    assert len({said.phase for said in story()}) == 13
+    assert len({said.phase for said in story()}) == 17
     for said in story():
         cells = [row[1] for row in table if row[0] == said.phase]
         assert any(re.search(rf"\b{kind_of(said)}\b", cell) for cell in cells), f"{said.phase}: {said.text[:60]}"
@@ -368,8 +371,11 @@ def test_every_method_and_phase_is_told() -> None:
     assert methods == set(Method)
     headings = re.findall(r"^### \d\. (\w+)$", text_of("how-it-works.md"), flags=re.MULTILINE)
     beside = {"alter", "cleanup", "end of rollback", "twin", "convert"}
-    phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in beside))
+    legs = [name for name, _ in LEGS if not name.endswith("-wait")]
+    phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in {*beside, *legs}))
     assert [heading.lower() for heading in headings] == phases
+    told = [row[0] for row in rows(section("how-it-works.md", "tablespace-relay"))[1:]]
+    assert [*told, "settle"] == legs == list(dict.fromkeys(said.phase for said in story() if said.phase in legs))
 
 
 def test_the_names_are_those_that_are_made() -> None:
@@ -402,7 +408,8 @@ def test_the_figures_are_those_of_the_code() -> None:
         f"was found in {moment.BLIND_AFTER_SECONDS:.0f} s",
         f"no more than {drain.NEARLY_NOTHING} entries",
         f"good for {lease.LEASE_SECONDS:.0f} s",
-        f"looks every {swap.LOOK_EVERY_SECONDS:g} s",
+        "After {:g} s it ends the statement ({:g} s and {:g} s in".format(*online.END_PATIENCE_SECONDS),
+        f"looks every {older.LOOK_EVERY_SECONDS:g} s",
         f"`swap_wait_seconds` ({limits.swap_wait_seconds:.0f})",
         f"`moment_wait_seconds` ({limits.moment_wait_seconds:.0f})",
         f"`retain_days` ({Defaults().retain_days:.0f})",

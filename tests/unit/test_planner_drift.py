@@ -207,19 +207,38 @@ def test_a_skipped_table_that_came_into_the_clear_is_told() -> None:
 
 
 def test_changes_of_tables_that_are_left_alone_do_not_block() -> None:
-    """A refused table that got a key could be done by a new plan; this one goes on without it."""
-    result = found(planned(a_table(keys=())), an_inventory(a_table()))
+    """A refused table that became InnoDB could be done by a new plan; this one goes on without it."""
+    result = found(planned(a_table(engine="MyISAM", segments=())), an_inventory(a_table()))
     assert set(result) == {"table-changed"}
     assert not result["table-changed"].blocks
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_relay_under_way_is_no_drift(name: TableName, encrypted: bool) -> None:  # noqa: FBT001
+    """The table lies in our tablespace instead of its own file; anything else that changed still stops the plan."""
+    space = a_segment(TablespaceKind.GENERAL, space=200, tablespace="migrator_relay_1", encrypted=encrypted)
+    ours = (TableName("", "migrator_relay_1"),)
+    before, away = a_table(name, keys=()), a_table(name, keys=(), segments=(space,))
+    spaces = (a_tablespace(name="migrator_relay_1", encrypted=encrypted),)
+    assert found(planned(before), an_inventory(away, tablespaces=spaces), owned=ours) == {}
+    in_ibdata1 = a_table(name, keys=(), segments=(a_segment(TablespaceKind.SYSTEM, space=0),))
+    assert found(planned(in_ibdata1), an_inventory(away, tablespaces=spaces), owned=ours) == {}
+    altered = replace(away, row_format="Compact")
+    assert set(found(planned(before), an_inventory(altered, tablespaces=spaces), owned=ours)) == {"table-changed"}
+
+
 def test_a_method_that_was_edited_into_the_file_is_held_off() -> None:
     """Only `skip` may be written by hand: refused tables stay refused, large ones are not altered directly."""
-    refused = planned(a_table(keys=()))
-    step = refused.steps[0].model_copy(update={"method": Method.SHADOW_COPY})
-    result = found(refused.model_copy(update={"steps": (step,)}), an_inventory(a_table(keys=())))
-    assert result["method-does-not-fit"].blocks
-    assert "no usable key" in result["method-does-not-fit"].message
+    for table, reason in (
+        (a_table(engine="MyISAM", segments=()), "MyISAM cannot encrypt"),
+        (a_table(keys=()), "no-usable-key"),
+    ):
+        other = planned(table)
+        step = other.steps[0].model_copy(update={"method": Method.SHADOW_COPY})
+        result = found(other.model_copy(update={"steps": (step,)}), an_inventory(table))
+        assert result["method-does-not-fit"].blocks
+        assert reason in result["method-does-not-fit"].message
     large = planned(a_table())
     step = large.steps[0].model_copy(update={"method": Method.DIRECT_ALTER})
     result = found(large.model_copy(update={"steps": (step,)}), an_inventory(a_table()))

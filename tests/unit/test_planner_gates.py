@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from migrator.model import Blocker, Finding, Flavour, Member, Method, Schema, Server
-from migrator.planner.gates import gates
+from migrator.planner.gates import gates, needs
+from migrator.planner.make import make_plan
 from migrator.planner.plan import Attestation, Attestations, Step
-from tests.unit.builders import ALL_GLOBAL, NASTY, a_keyring, a_server
+from migrator.planner.privileges import Need
+from tests.unit.builders import ALL_GLOBAL, NASTY, SMALL_DIRECTLY, a_keyring, a_server, a_table, an_inventory
 
 ANN = Attestation(by="Ann Example", at=date(2026, 5, 1))
 BACKED_UP = Attestations(keyring_backup=ANN)
@@ -153,6 +155,14 @@ def test_a_step_for_a_tablespace_needs_its_right() -> None:
     finding = asked(a_server(), steps=(SPACE,))["missing-privilege"]
     assert finding.remedy.startswith("GRANT CREATE TABLESPACE ON *.*")
     assert blocking(a_server(privileges=ALL_GLOBAL | {"CREATE TABLESPACE"}), steps=(SPACE,)) == set()
+
+
+def test_a_relay_needs_the_right_to_tablespaces() -> None:
+    """CREATE TABLESPACE is a global right; where it is missing the finding has its GRANT. A copy does not need it."""
+    relayed = make_plan(an_inventory(a_table(keys=())), SMALL_DIRECTLY, {}).steps
+    assert asked(a_server(), steps=relayed)["missing-privilege"].remedy.startswith("GRANT CREATE TABLESPACE ON *.*")
+    assert blocking(a_server(privileges=ALL_GLOBAL | {"CREATE TABLESPACE"}), steps=relayed) == set()
+    assert Need.TABLESPACE not in needs(a_server(), make_plan(an_inventory(a_table()), SMALL_DIRECTLY, {}).steps, ())
 
 
 def test_super_is_needed_for_triggers_only() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from migrator import __version__
@@ -44,6 +46,7 @@ def everything() -> Plan:
         a_table(named("in_archive"), segments=(GENERAL,), data_bytes=500 * MIB),
         a_table(named("also_in_archive"), segments=(GENERAL,), keys=()),
         a_table(named("triggered"), triggers=(a_trigger(),)),
+        a_table(named("isam"), engine="MyISAM", segments=()),
         an_encrypted_table(named("done")),
         a_table(NASTY),
         tablespaces=(a_tablespace(), MYSQL, UNDO),
@@ -60,17 +63,25 @@ def test_every_table_and_tablespace_is_accounted_for() -> None:
         "shop.small": Method.DIRECT_ALTER,
         "shop.in_archive": Method.TABLESPACE,
         "shop.also_in_archive": Method.TABLESPACE,
-        "shop.triggered": Method.REFUSE,
+        "shop.triggered": Method.TABLESPACE_RELAY,
+        "shop.isam": Method.REFUSE,
         "shop.done": Method.SKIP,
         str(NASTY): Method.SHADOW_COPY,
         "archive": Method.TABLESPACE,
         "mysql": Method.TABLESPACE,
     }
-    assert plan.totals.bytes_to_do == 2 * 100 * MIB + 32768 + (50 + 25) * MIB
+    assert plan.totals.bytes_to_do == 3 * 100 * MIB + 32768 + (50 + 25) * MIB
     assert plan.totals.bytes_refused == 100 * MIB
-    assert plan.totals.tables == 7
+    assert plan.totals.tables == 8
     assert plan.totals.tablespaces == 2
-    assert plan.totals.by_method == {"direct-alter": 1, "refuse": 1, "shadow-copy": 2, "skip": 1, "tablespace": 4}
+    assert plan.totals.by_method == {
+        "direct-alter": 1,
+        "refuse": 1,
+        "shadow-copy": 2,
+        "skip": 1,
+        "tablespace": 4,
+        "tablespace-relay": 1,
+    }
 
 
 def test_the_plan_says_where_it_comes_from() -> None:
@@ -127,7 +138,7 @@ def test_the_order_of_steps(order: str, expected: list[str]) -> None:
         an_encrypted_table(named("done")),
         a_table(named("c"), data_bytes=200 * MIB),
         a_table(named("a"), data_bytes=300 * MIB),
-        a_table(named("refused"), keys=()),
+        a_table(named("refused"), engine="MyISAM", segments=()),
         a_table(named("b"), data_bytes=190 * MIB, index_bytes=0),
     )
     defaults = Defaults.model_validate({"order": order})
@@ -183,6 +194,27 @@ def test_policy_leaves_tablespaces_and_their_tables() -> None:
     assert plan.steps[0].findings[0].remedy == "plan again with --tablespaces"
     assert all(f.blocks for s in plan.steps for f in s.findings)
     assert plan.totals.bytes_to_do == 0
+
+
+def test_the_price_of_a_relay() -> None:
+    """Three times the table is written, nothing into the binlog; the peak is a copy, sort files and the log."""
+    server = a_server(variables={"log_bin": "ON", "innodb_online_alter_log_max_size": str(128 * MIB)})
+    inventory = replace(an_inventory(a_table(keys=())), server=server)
+    (step,) = make_plan(inventory, SMALL_DIRECTLY, {}).steps
+    assert step.estimate.bytes_written == 3 * 100 * MIB
+    assert step.estimate.extra_disk_peak_bytes == (100 + 20 + 128) * MIB
+    assert step.estimate.binlog_bytes == 0
+    assert [line.split(" ")[0] for line in step.sql] == ["CREATE", "ALTER", "ALTER", "ALTER", "DROP"]
+
+
+def test_the_tablespace_of_a_relay_under_way_has_no_step() -> None:
+    """It is ours, and goes with the step of its table, whose definition is the one from before."""
+    table, ours = a_table(keys=()), a_tablespace(name="migrator_relay_1")
+    away = replace(table, segments=(a_segment(TablespaceKind.GENERAL, space=200, tablespace="migrator_relay_1"),))
+    inventory = an_inventory(away, tablespaces=(ours,))
+    plan = make_plan(inventory, SMALL_DIRECTLY, {}, owned=(TableName("", "migrator_relay_1"),))
+    assert [(s.name, s.method) for s in plan.steps] == [("shop.orders", Method.TABLESPACE_RELAY)]
+    assert plan.steps[0].fingerprint == make_plan(an_inventory(table), SMALL_DIRECTLY, {}).steps[0].fingerprint
 
 
 def test_the_price_of_a_shadow_copy() -> None:

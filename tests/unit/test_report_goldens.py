@@ -23,11 +23,13 @@ from migrator.model import (
     Tablespace,
     TablespaceKind,
 )
+from migrator.planner.make import make_plan
 from migrator.planner.methods import Choice
-from migrator.planner.plan import Estimate
+from migrator.planner.plan import Estimate, Policy
 from migrator.report.audit import audit_exit_code, audit_html, audit_json, audit_of, audit_text
 from migrator.report.blocks import as_text
 from migrator.report.cleaned import Cleanup, cleanup_exit_code, cleanup_json, cleanup_text
+from migrator.report.planned import planned_lines
 from migrator.report.review import review_exit_code, review_html, review_json, review_markdown, review_text
 from migrator.report.rolled import rollback_json, rollback_text
 from migrator.report.status import at_work, screen, status_json, status_json_line, status_text
@@ -55,6 +57,7 @@ from migrator.report.values import (
 )
 from migrator.report.verify import Verification, verify_exit_code, verify_html, verify_json, verify_text
 from migrator.sql.story import Said
+from tests.unit.builders import a_table, an_inventory
 
 MIB = 2**20
 UUID = "c7b9c8ac-e629-11f1-86ad-02fc00000001"
@@ -743,3 +746,21 @@ def test_what_a_rollback_did_says_that_the_table_is_in_clear() -> None:
     assert "shop._orders_retained is not kept current any more" in rollback_text(TakenBack(orders, "stopped"))
     assert "--forget" in rollback_text(TakenBack(orders, "would-stop"))
     assert json.loads(rollback_json(TakenBack(orders, "stopped")))["action"] == "stopped"
+
+
+def test_review_says_what_can_be_noticed_of_relays() -> None:
+    """With relays the review says in its sums which errors they can give, and without them nothing of the kind."""
+    relayed = replace(REFUSED, method=Method.TABLESPACE_RELAY)
+    text = " ".join(review_text(a_review(steps=(relayed,))).split())
+    assert "1 table by tablespace-relay" in text
+    assert "error 1412 or 1213" in text
+    assert "1412" not in review_text(a_review())
+
+
+def test_plan_says_what_can_be_noticed_of_relays() -> None:
+    """The summary of `plan` counts the relays and names the errors; without relays it has no such line."""
+    with_one = make_plan(an_inventory(a_table(keys=()), a_table(NASTY)), Policy(), {})
+    (line,) = (line for line in planned_lines(with_one, "plan.yaml") if "1412" in line)
+    assert line.startswith("1 table by tablespace-relay")
+    without = make_plan(an_inventory(a_table(NASTY)), Policy(), {})
+    assert not any("1412" in line for line in planned_lines(without, "plan.yaml"))

@@ -190,7 +190,7 @@ def test_a_step_edited_to_skip(desk: Desk) -> None:
 def test_a_method_that_was_edited_to_something_unsafe(desk: Desk) -> None:
     """`direct-alter` written into the plan for a large table, or over a refusal, is held against the facts: exit 2."""
     desk.table("t", rows=20)
-    desk.run("CREATE TABLE nokey (a INT)")
+    desk.run("CREATE TABLE nokey (a INT)", "CREATE TABLE isam (a INT) ENGINE=MyISAM")
     plan = desk.plan(*ALL_SHADOW)
     edit(plan, r"method: shadow-copy", "method: direct-alter")
     with desk.untouched():
@@ -202,7 +202,13 @@ def test_a_method_that_was_edited_to_something_unsafe(desk: Desk) -> None:
     with desk.untouched():
         ran = desk.migrator("apply", forced)
         assert ran.code == 2, ran
-        ran.says("shadow-copy does not fit", "no usable key")
+        ran.says("shadow-copy does not fit", "cannot encrypt")
+    forced = desk.plan(*ALL_SHADOW, file="relayed.yaml")
+    edit(forced, r"method: tablespace-relay", "method: shadow-copy")
+    with desk.untouched():
+        ran = desk.migrator("apply", forced)
+        assert ran.code == 2, ran
+        ran.says("shadow-copy does not fit", "no-usable-key")
 
 
 # -- what was asked for is not there ----------------------------------------------------------------

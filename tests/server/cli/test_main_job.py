@@ -27,13 +27,14 @@ def test_the_whole_path(desk: Desk) -> None:
     desk.table("tiny", rows=3)
     desk.table(NASTY, rows=5)
     desk.run("CREATE TABLE nokey (a INT)", "INSERT INTO nokey VALUES (1), (1)")
+    desk.run("CREATE TABLE isam (a INT) ENGINE=MyISAM")
     here = f"--databases={desk.schema}"
 
     with desk.untouched():
         audit = desk.migrator("audit", here, "--format=json")
         assert (audit.code, audit.err) == (1, "")
         in_clear = {table["name"]["name"] for table in audit.json["tables"] if table["in_clear"]}
-        assert in_clear == {"t", "tiny", NASTY, "nokey"}
+        assert in_clear == {"t", "tiny", NASTY, "nokey", "isam"}
         assert desk.migrator("audit", here).code == 1
         page = desk.folder / "audit.html"
         assert desk.migrator("audit", here, "--format=html", "-o", page).code == 1
@@ -50,21 +51,23 @@ def test_the_whole_path(desk: Desk) -> None:
 
     applied = desk.migrator("apply", plan)
     assert applied.code == 1, applied
-    assert f"{desk.schema}.nokey (refused): no usable key" in applied.out
+    assert f"{desk.schema}.isam (refused): engine MyISAM cannot encrypt" in applied.out
     for table in ("t", "tiny", NASTY):
         desk.assert_equal(table)
-    assert desk.names() == {"t", "_t_retained", "tiny", f"_{NASTY}_retained", NASTY, "nokey"} - {f"_{NASTY}_retained"}
+    assert desk.names() == {"t", "_t_retained", "tiny", f"_{NASTY}_retained", NASTY, "nokey", "isam"} - {
+        f"_{NASTY}_retained"
+    }
     told = desk.migrator("status", "--format=json").json["run"]
     assert (told["state"], told["exit_code"]) == ("ended", 1)
     assert {step["subject"]: step["state"] for step in told["steps"]} == {
-        f"{desk.schema}.{table}": "done" for table in ("t", "tiny", NASTY)
+        f"{desk.schema}.{table}": "done" for table in ("t", "tiny", NASTY, "nokey")
     }
     assert "has ended with exit code 1" in desk.migrator("status").out
 
     verified = desk.migrator("verify", here, "--format=json")
     assert verified.code == 1
     assert {proof["name"].partition(".")[2]: proof["encrypted"] for proof in verified.json["proofs"]} == {
-        "t": True, "tiny": True, NASTY: True, "nokey": False, "_t_retained": False,
+        "t": True, "tiny": True, NASTY: True, "nokey": True, "isam": False, "_t_retained": False,
     }  # fmt: skip
     assert desk.migrator("verify", f"--tables={desk.schema}.t,{desk.schema}.tiny").code == 0
 
@@ -74,7 +77,7 @@ def test_a_second_apply_does_nothing(desk: Desk) -> None:
     desk.table("t", rows=50)
     plan = desk.plan()
     assert desk.migrator("apply", plan).code == 0
-    desk.run("CREATE TABLE nokey (a INT)")
+    desk.run("CREATE TABLE isam (a INT) ENGINE=MyISAM")
     refusing = desk.plan(file="refusing.yaml")
     with desk.nothing_left(but=[f"table `{JOURNAL}`.`runs`"]):
         again = desk.migrator("apply", plan)

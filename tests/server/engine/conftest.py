@@ -26,7 +26,12 @@ def lab(server: RunningServer, dba: Account, schema: str, monkeypatch: pytest.Mo
         assert not cursor.fetchall(), "this server has a journal that is not ours"
         cursor.execute(f"CREATE DATABASE {ledger}")
         try:
-            yield Lab(server, dba, schema, ledger)
+            lab = Lab(server, dba, schema, ledger)
+            yield lab
         finally:
-            cursor.execute(f"DROP DATABASE {ledger}")
-            cursor.execute("DROP DATABASE IF EXISTS migrator")
+            spaces = lab.spaces()
+            for name in (schema, ledger, "migrator"):
+                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+            for space in spaces:  # what a test that failed has left
+                cursor.execute(f"DROP TABLESPACE {space}")
+            cursor.execute(f"CREATE DATABASE {schema}")

@@ -492,6 +492,11 @@ class Lab:
         )
         return {str(n) for (n,) in [*tables, *triggers]}
 
+    def spaces(self) -> list[str]:
+        """Tablespaces that relays have left on the server."""
+        rows = self.rows("SELECT NAME FROM information_schema.INNODB_TABLESPACES WHERE NAME LIKE 'migrator\\_relay%%'")
+        return [str(space) for (space,) in rows]
+
     def assert_done(self, table: str) -> None:
         """Encrypted, equal to its ledger, and nothing of ours is left but the retained table."""
         assert self.encrypted(table)

@@ -18,7 +18,7 @@ from migrator.engine import pace, ranges
 from migrator.engine.apply import ApplyOptions, apply
 from migrator.engine.rollback import RollbackOptions, rollback
 from migrator.errors import MigratorError
-from migrator.events import DdlDone, DdlStarting, Event, PhaseEnded, PhaseStarted
+from migrator.events import DdlDone, DdlStarting, Event, LegProgress, PhaseEnded, PhaseStarted
 from migrator.planner.file import read_plan
 from tests.server.engine.kit import VOUCHED
 
@@ -43,6 +43,8 @@ def main() -> int:
             detail = event.statement
         elif isinstance(event, PhaseStarted | PhaseEnded):
             detail = event.phase
+        elif isinstance(event, LegProgress):
+            detail = event.leg
         if said.at and said.at in f"{type(event).__name__} {detail}":
             seen += 1
             if seen == said.nth:

@@ -60,4 +60,6 @@ def lab(server: RunningServer, dba: Account, schema: str, monkeypatch: pytest.Mo
     lab.schema = schema
     yield lab
     lab.schema = "mysql"
+    left = lab.spaces()
     lab.run(*(f"DROP DATABASE IF EXISTS {name}" for name in (schema, lab.ledger, "migrator")))
+    lab.run(*(f"DROP TABLESPACE {space}" for space in left))

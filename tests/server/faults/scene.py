@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PHASES: Final = ("build", "log", "copy", "index", "mirror", "verify", "swap", "clean")
 
+LEGS: Final = ("move-in", "encrypt", "move-out", "settle")
+"""The phases of a relay in which something changes."""
+
 DOES_NOT_APPLY: Final = "–"
 """The cell of a phase in which there is nothing that the fault could hit."""
 
@@ -42,6 +45,10 @@ QUIET: Final[dict[str, tuple[When, int]]] = {
     "verify": (each(ChunkVerified), 2),
     "swap": (phase("swap"), 1),
     "clean": (phase("clean"), 1),
+    "move-in": (ddl(" TABLESPACE = `migrator_relay"), 1),
+    "encrypt": (phase("encrypt"), 1),
+    "move-out": (ddl(" TABLESPACE = innodb_file_per_table"), 1),
+    "settle": (phase("settle"), 1),
 }
 """In each phase a moment at which nothing of ours locks the table: a person and the application can work on it."""
 
@@ -50,8 +57,13 @@ DEEP: Final = QUIET | {
     "mirror": (ddl("_t_mirror_upd` AFTER", done=True), 1),
     "swap": (ddl("_t_retained`"), 1),
     "clean": (ddl("DROP TRIGGER", done=True), 5),
+    "move-in": (ddl(" TABLESPACE = `migrator_relay", done=True), 1),
+    "encrypt": (ddl("ALTER TABLESPACE", done=True), 1),
+    "move-out": (ddl(" TABLESPACE = innodb_file_per_table", done=True), 1),
+    "settle": (ddl("DROP TABLESPACE", done=True), 1),
 }
-"""The same, and where there is an exclusive moment, in the midst of it: tables locked, triggers half made."""
+"""The same, and where there is an exclusive moment, in the midst of it: tables locked, triggers half made. Of a relay:
+right after the leg's statement, before anything else."""
 
 STATEMENT: Final[dict[str, tuple[str, int]]] = {
     "build": ("RENAME TABLE `migrator`", 1),
@@ -62,6 +74,10 @@ STATEMENT: Final[dict[str, tuple[str, int]]] = {
     "verify": ("STRAIGHT_JOIN", 2),
     "swap": ("RENAME TABLE `{s}`.`t`", 1),
     "clean": ("DROP TABLE `{s}`.`_t_log`", 1),
+    "move-in": ("ALTER TABLE `{s}`.`t` TABLESPACE = `migrator_relay", 1),
+    "encrypt": ("ALTER TABLESPACE `migrator_relay", 1),
+    "move-out": ("ALTER TABLE `{s}`.`t` TABLESPACE = innodb_file_per_table", 1),
+    "settle": ("DROP TABLESPACE `migrator_relay", 1),
 }
 """The statement of each phase that matters most, by which the proxy finds it, and which of them."""
 
@@ -231,8 +247,10 @@ def live_through(lab: Lab, fault: Fault, where: str) -> str:
             app.join_again()
             assert not app.work(), "an error after everything was mended"
             lab.assert_done("t")
+            assert not lab.spaces()
         else:
             assert not [n for n in lab.names() if n.startswith("_t_")]
+            assert not lab.spaces()
     return _cell(attempts, seen & fault.ours, mended=mended, gone=fault.gone)
 
 
@@ -326,7 +344,7 @@ def _assert_source_whole(scene: Scene) -> None:
     scene.lab.assert_equal("t")
     names = scene.lab.names()
     assert "t" in names
-    if scene.phase not in AFTER_THE_SWAP:
+    if scene.phase not in {*AFTER_THE_SWAP, *LEGS}:
         assert scene.lab.encrypted("t") == ("_t_retained" in names)
 
 

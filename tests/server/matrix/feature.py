@@ -15,7 +15,8 @@ PLAIN_CHANGES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One row. In all statements `{t}` is the table, `{s}` its schema, `{o}` another schema, `{c}` 1, 2, 3 ...
+    """One row. In all statements `{t}` is the table, `{s}` its schema, `{o}` another schema, `{c}` 1, 2, 3 ...,
+    `{own}` a name beside the table's that nothing else bears.
 
     A table called `id, n, ...` is used by `PLAIN_CHANGES`; others bring their own.
     """

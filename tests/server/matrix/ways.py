@@ -37,6 +37,7 @@ WAYS: Final = {
         Way(Method.SHADOW_COPY, _COPY),
         Way(Method.DIRECT_ALTER, _COPY.model_copy(update={"direct_below_bytes": 2**30})),
         Way(Method.TABLESPACE, _COPY, ("ALTER TABLE {t} TABLESPACE = `{s}_ts`",)),
+        Way(Method.TABLESPACE_RELAY, _COPY, ("CREATE TRIGGER {own} BEFORE INSERT ON {t} FOR EACH ROW SET @own = 1",)),
         Way(Method.CONVERT, _COPY.model_copy(update={"convert": True}), ("ALTER TABLE {t} ENGINE = MyISAM",)),
     )
 }

@@ -62,7 +62,9 @@ class World:
     def say(self, text: str, feature: Feature, table: str, count: int = 0) -> str:
         """A statement of a feature, in this world."""
         full = f"{self.place(feature)}.{quoted(table)}"
-        for mark, word in (("{t}", full), ("{s}", self.schema), ("{o}", self.other), ("{c}", str(count))):
+        own = f"{self.place(feature)}.{quoted(f'own {table}'[:64])}"
+        words = {"{t}": full, "{s}": self.schema, "{o}": self.other, "{c}": str(count), "{own}": own}
+        for mark, word in words.items():
             text = text.replace(mark, word)
         return text
 

@@ -17,3 +17,18 @@ def test_a_random_table_beside_the_application(lab: Lab, seed: int) -> None:
     told = run_trial(lab, seed)
     print(told)
     assert told.failures == []
+
+
+@pytest.mark.parametrize("seed", [3, 13, 23])
+def test_a_relayed_table_beside_the_application(lab: Lab, seed: int) -> None:
+    """Rows and definition as above; transactions of several statements may get 1412 and 1213, and nobody anything else."""
+    told = run_trial(lab, seed, relayed=True)
+    print(told, *told.failures, sep="\n")
+    assert told.failures == []
+
+
+@pytest.mark.parametrize("seed", [3, 13, 23])
+def test_what_a_relayed_table_has_changes_no_answer(lab: Lab, seed: int) -> None:
+    """Nobody migrates: no error and no other answer, whatever keeps the table from being copied."""
+    told = run_trial(lab, seed, relayed=True, migrate=False)
+    assert told.failures == []
