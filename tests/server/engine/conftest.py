@@ -30,7 +30,7 @@ def lab(server: RunningServer, dba: Account, schema: str, monkeypatch: pytest.Mo
             yield lab
         finally:
             spaces = lab.spaces()
-            for name in (schema, ledger, "migrator"):
+            for name in (ledger, schema, "migrator"):
                 cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             for space in spaces:  # what a test that failed has left
                 cursor.execute(f"DROP TABLESPACE {space}")
