@@ -355,7 +355,15 @@ class Journal:
         session.run(f"DELETE FROM {self._at}.steps WHERE id = %s AND kind = 'rehearsal'", (step_id,))
 
     def note_moment(
-        self, session: Session, step_id: int, purpose: str, *, probes: int, tries: int, waited: float, held: float
+        self,
+        session: Session,
+        step_id: int,
+        purpose: str,
+        *,
+        probes: int,
+        tries: int,
+        waited: float,
+        held: float | None,
     ) -> None:
         """An exclusive moment, for the report."""
         session.run(
@@ -363,16 +371,6 @@ class Journal:
             " VALUES (%s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
             (step_id, purpose, probes, tries, waited, held),
         )
-
-    def moments(self, session: Session, step_id: int) -> list[tuple[str, int, int, float, float]]:
-        """purpose, probes, tries, waited and held seconds of each exclusive moment."""
-        return [
-            (str(r[0]), int(r[1]), int(r[2]), float(r[3]), float(r[4]))
-            for r in session.rows(
-                f"SELECT purpose, probes, tries, waited, held FROM {self._at}.moments WHERE step_id = %s ORDER BY id",
-                (step_id,),
-            )
-        ]
 
     # -- ranges ---------------------------------------------------------------------------------
 

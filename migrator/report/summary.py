@@ -10,7 +10,7 @@ from typing import Final
 from migrator.model import TableName
 from migrator.report.blocks import Block, Code, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json
-from migrator.report.values import Leftover, Outcome, RetainedTable, StepOutcome
+from migrator.report.values import ExclusiveMoment, Leftover, Outcome, RetainedTable, StepOutcome
 from migrator.report.words import about, count, duration, milliseconds
 from migrator.sql.names import qualified
 
@@ -110,19 +110,23 @@ def _reasons(steps: Iterable[StepOutcome]) -> list[Block]:
 
 def _moments(steps: Iterable[StepOutcome]) -> list[Block]:
     rows = tuple(
-        (s.subject, m.purpose, count(m.tries), duration(m.waited_seconds), milliseconds(m.held_seconds))
-        for s in steps
-        for m in s.moments
+        (s.subject, m.purpose, count(m.tries), duration(m.waited_seconds), _held(m)) for s in steps for m in s.moments
     )
     if not rows:
         return []
     columns = (wrapping("exclusive moment"), wrapping("purpose"), right("tries"), right("waited"), right("held"))
-    longest = max(m.held_seconds for s in steps for m in s.moments)
-    return [
-        Heading("Exclusive moments"),
-        Grid(columns, rows),
-        Paragraph(f"No table was held for longer than {milliseconds(longest)} at a time."),
-    ]
+    measured = [m.held_seconds for s in steps for m in s.moments if m.held_seconds is not None]
+    blocks: list[Block] = [Heading("Exclusive moments"), Grid(columns, rows)]
+    if measured:
+        blocks.append(Paragraph(f"No table was held for longer than {milliseconds(max(measured))} at a time."))
+    if len(measured) < len(rows):
+        online = "Online DDL has its tables for itself when it begins and when it ends; how long is not measured."
+        blocks.append(Paragraph(online))
+    return blocks
+
+
+def _held(moment: ExclusiveMoment) -> str:
+    return "online" if moment.held_seconds is None else milliseconds(moment.held_seconds)
 
 
 def _next(outcome: Outcome, plan: str) -> tuple[str, ...]:

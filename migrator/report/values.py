@@ -130,12 +130,12 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ExclusiveMoment:
-    """One short exclusive hold on a table: what for, how often it was tried, and how long it was held."""
+    """One short exclusive hold on a table: what for, how often it was tried, how long it was held (None: not measured)."""
 
     purpose: str
     tries: int
     waited_seconds: float
-    held_seconds: float
+    held_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)

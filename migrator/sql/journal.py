@@ -51,7 +51,7 @@ TABLES: Final[dict[str, str]] = {
     " PRIMARY KEY (schema_name, name, kind)",
     "moments": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, step_id BIGINT UNSIGNED NOT NULL,"
     f" purpose VARCHAR(40) NOT NULL, probes INT NOT NULL, tries INT NOT NULL,"
-    " waited DOUBLE NOT NULL, held DOUBLE NOT NULL,"
+    " waited DOUBLE NOT NULL, held DOUBLE NULL,"
     f" at {_TIME} NOT NULL, KEY (step_id)",
 }
 

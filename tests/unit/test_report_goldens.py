@@ -459,6 +459,16 @@ Next
     )
 
 
+def test_summary_of_what_was_not_measured() -> None:
+    """Online DDL has no time for which a table was held, and the longest one is that of the others."""
+    moved = replace(DONE, moments=(*DONE.moments, ExclusiveMoment("move in", 1, 0.2, None)))
+    text = " ".join(summary_text(Outcome(0, (moved,), run_id="r1", seconds=80), "p.yaml").split())
+    assert "move in 1 0.2 s online" in text
+    assert "No table was held for longer than 32 ms at a time. Online DDL has its tables for itself" in text
+    alone = replace(DONE, moments=(ExclusiveMoment("move in", 1, 0.2, None),))
+    assert "No table was held" not in summary_text(Outcome(0, (alone,), run_id="r1", seconds=80), "p.yaml")
+
+
 LEFTOVERS = (
     Leftover("log", TableName("shop", "_orders_log")),
     Leftover("retained", TableName("shop", "_orders_retained")),
