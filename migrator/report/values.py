@@ -130,7 +130,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ExclusiveMoment:
-    """One short exclusive hold on a table: what for, how often it was tried, how long it lasted (None: not measured)."""
+    """One short exclusive hold on a table: what for, how many tries, how long it lasted (None: not measured)."""
 
     purpose: str
     tries: int
