@@ -798,7 +798,7 @@ def test_a_backup_lock_while_triggers_are_turned_round(lab: Lab) -> None:
 
         def end(event: Event) -> bool:
             if isinstance(event, Moment) and event.purpose == "swap":
-                held.append(event.held_seconds)
+                held.append(event.held_seconds or 0)
                 return True
             return False
 
