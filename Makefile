@@ -11,7 +11,7 @@ STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-faults test-soak demo mutants server docs clean
+.PHONY: help venv lock check format unit test-server test test-faults test-matrix test-soak demo mutants server docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,17 +36,22 @@ format: $(STAMP)  ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 
 unit: $(STAMP)  ## tests without a server: seconds
-	$(PYTEST) tests/unit
+	$(PYTEST) -n 2 tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) tests/server $(foreach suite,engine cli oracle faults,--ignore=tests/server/$(suite))
-	$(PYTEST) -n 2 --dist loadscope tests/server/engine tests/server/cli tests/server/oracle
+	$(PYTEST) $(wildcard tests/server/test_provider*.py) tests/server/test_shared_server.py
+	$(PYTEST) -n 2 --dist worksteal tests/server --ignore=tests/server/faults --ignore=tests/server/matrix \
+	  --ignore-glob='*/test_provider*.py' --ignore=tests/server/test_shared_server.py
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
 
 test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
 	$(PYTEST) -n 2 --dist worksteal -o junit_family=xunit1 --junitxml=build/faults.xml tests/server/faults
 	$(BIN)/python -m tests.server.faults.table build/faults.xml
+
+test-matrix: $(STAMP)  ## every feature by every method, and the table of outcomes in docs/matrix.md: 3 minutes
+	MIGRATOR_WRITE_MATRIX=1 $(PYTEST) -o junit_family=xunit1 --junitxml=build/matrix.xml tests/server/matrix
+	$(BIN)/python -m tests.server.matrix.table build/matrix.xml
 
 test-soak: $(STAMP)  ## SEEDS=500 random tables from SEED=1 under a hostile application: 10 s each
 	$(BIN)/python -m tests.oracle --seed $(SEED) --seeds $(SEEDS)
@@ -60,8 +65,8 @@ mutants: $(STAMP)  ## break each invariant on purpose and see its test fail
 server: $(STAMP)  ## start a throwaway server and print how to connect; Ctrl-C ends it
 	@$(BIN)/python -m tests.servers
 
-docs: $(STAMP)  ## write docs/reference.md anew from --help
-	$(BIN)/python -m tests.reference --write
+docs: $(STAMP)  ## write anew what is made in docs/: the reference, the codes of the limits, the answers to faults
+	$(BIN)/python -m tests.pages --write
 
 clean:  ## remove .venv and everything made here (the server cache in ~/.cache stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -21,6 +21,7 @@ from migrator.cli_options import (
     AttestKeyring,
     AttestKeyringBackup,
     ChunkTime,
+    Convert,
     Databases,
     DirectBelow,
     IgnoreDatabases,
@@ -33,6 +34,7 @@ from migrator.cli_options import (
     PlanFile,
     Relay,
     RetainDays,
+    RollbackHours,
     TableFormat,
     Tables,
     Tablespaces,
@@ -44,6 +46,7 @@ from migrator.cli_options import (
     scope_of,
 )
 from migrator.cli_password import hide_from_ps, without_password
+from migrator.cli_rollback import rollback
 from migrator.cli_tell import pause, status, unpause, verify
 from migrator.clock import SystemClock
 from migrator.errors import Failed, MigratorError, Stopped, UsageError
@@ -142,10 +145,12 @@ def plan(
     direct_below: DirectBelow = None,
     tablespaces: Tablespaces = None,
     mysql_tablespace: MysqlTablespace = None,
+    convert: Convert = None,
     relay: Relay = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
+    rollback_hours: RollbackHours = None,
     max_extra_disk: MaxExtraDisk = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
@@ -168,6 +173,7 @@ def plan(
         direct_below_bytes=direct_below,
         tablespaces=tablespaces,
         mysql_tablespace=mysql_tablespace,
+        convert=convert,
         relay=relay,
     )
     defaults = made(
@@ -175,6 +181,7 @@ def plan(
         workers=workers,
         chunk_time_seconds=chunk_time,
         retain_days=retain_days,
+        rollback_hours=rollback_hours,
         max_extra_disk_bytes=max_extra_disk,
     )
     attestations = attestations_of(attest_keyring_backup, attest_keyring)
@@ -313,6 +320,9 @@ def cleanup(
         cleaned = Cleanup(clean_up(session, options, progress(sys.stderr, SystemClock()), call.stop))
     output(None).write(cleanup_json(cleaned) if format == "json" else cleanup_text(cleaned))
     return cleanup_exit_code(cleaned)
+
+
+app.command()(connected(rollback))
 
 
 # -- tell -------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from migrator.clock import SystemClock
 from migrator.errors import UsageError
 from migrator.model import Inventory
 from migrator.planner.plan import Attestation, Attestations, Scope, matches
-from migrator.planner.units import bytes_of, days_of, seconds_of
+from migrator.planner.units import bytes_of, days_of, hours_of, seconds_of
 from migrator.report.words import printable
 from migrator.settings import SSL_MODES, Given
 
@@ -111,6 +111,13 @@ MysqlTablespace = Annotated[
         help="Encrypt the tablespace mysql: the data dictionary and the grants. Default: yes.",
     ),
 ]
+Convert = Annotated[
+    bool | None,
+    typer.Option(
+        "--convert/--no-convert",
+        help="Convert MyISAM, CSV and ARCHIVE tables to InnoDB: nobody uses them meanwhile. Default: no.",
+    ),
+]
 Relay = Annotated[
     bool | None,
     typer.Option(
@@ -134,6 +141,16 @@ RetainDays = Annotated[
         metavar="DAYS",
         help="Keep the old tables, in clear, so long after the swap. Default: 7.",
         parser=_unit(days_of),
+    ),
+]
+RollbackHours = Annotated[
+    Any,
+    typer.Option(
+        "--rollback-hours",
+        metavar="HOURS",
+        help="Keep the old tables current so long after the swap, for `rollback`: each change is written twice until"
+        " then. Default: 0, not at all.",
+        parser=_unit(hours_of),
     ),
 ]
 AttestKeyringBackup = Annotated[

@@ -12,6 +12,7 @@
     │   ├── Mismatch              3 verification found a difference; no swap
     │   └── LogOverflow           3 the backlog passed its bound; the step was given up
     ├── OwnerUnknown              4 a person must look: a name is not provably ours
+    ├── Altered                   4 a person must look: a conversion changed more than the engine
     ├── Stopped                  75 stopped before the end: run again later
     │   ├── LeaseHeld            75 another run is at work
     │   └── LeaseLost            75 another run took over while this one slept
@@ -85,6 +86,12 @@ class LogOverflow(Failed):
 
 class OwnerUnknown(MigratorError):
     """A name is held by something that the journal does not prove to be ours: a person must look."""
+
+    exit_code = 4
+
+
+class Altered(MigratorError):
+    """A table is not what it was before its conversion, and there is no way back: a person must look."""
 
     exit_code = 4
 

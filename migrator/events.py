@@ -155,13 +155,17 @@ class Waiting(Event):
 
 @dataclass(frozen=True, slots=True)
 class Moment(Event):
-    """An exclusive moment is over: how many tries, how long it was held, what it was for."""
+    """An exclusive moment is over: how many tries, how long it was held, what it was for.
+
+    `held_seconds` is None for online DDL of the server's own, which holds its tables when it begins and when it ends:
+    how long is not measured.
+    """
 
     purpose: str
     probes: int
     tries: int
     waited_seconds: float
-    held_seconds: float
+    held_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +183,11 @@ class LegProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Retained(Event):
-    """The old table is kept, in clear, under this name until the deadline (UTC)."""
+    """The old table is kept, in clear, under this name until the deadline (UTC); kept current so long, or ''."""
 
     table: str
     until: str
+    current_until: str = ""
 
 
 @dataclass(frozen=True, slots=True)

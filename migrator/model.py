@@ -40,6 +40,7 @@ class Method(StrEnum):
     TABLESPACE_RELAY = "tablespace-relay"
     DIRECT_ALTER = "direct-alter"
     TABLESPACE = "tablespace"
+    CONVERT = "convert"
     SKIP = "skip"
     REFUSE = "refuse"
 
@@ -192,6 +193,8 @@ class Table:
     data_directory: bool = False
     histograms: tuple[str, ...] = ()
     """Columns that have a histogram."""
+    merged_by: tuple[TableName, ...] = ()
+    """MERGE tables that read this one."""
 
     @property
     def encrypted(self) -> bool:

@@ -97,6 +97,9 @@ def _table(name: str, megabytes: float, columns: tuple[Column, ...], **more: obj
 _ID: Final = _column("id", "bigint unsigned", auto_increment=True)
 _ITEMS: Final = TableName("shop", "order_items")
 _ORDERS_KEY: Final = ForeignKey("items_product", _ITEMS, TableName("shop", "products"), "RESTRICT", "CASCADE")
+_REVIEWS_KEY: Final = ForeignKey(
+    "reviews_product", TableName("shop", "reviews"), TableName("shop", "products"), "RESTRICT", "CASCADE"
+)
 _ARCHIVE: Final = (Segment(300, 300, "archive", TablespaceKind.GENERAL, encrypted=False),)
 
 TABLES: Final = (
@@ -124,7 +127,17 @@ TABLES: Final = (
     _table("shop.payments", 400, (_ID, _column("card", "varbinary(64)")), segments=(
         Segment(700, 700, "shop/payments", TablespaceKind.FILE_PER_TABLE, encrypted=True),
     )),
-    _table("shop.products", 60, (_ID, _column("name", "varchar(200)")), referenced_by=(_ORDERS_KEY,)),
+    _table("shop.products", 60, (_ID, _column("name", "varchar(200)")), referenced_by=(_ORDERS_KEY, _REVIEWS_KEY)),
+    _table(
+        "shop.reviews",
+        35,
+        (_ID, _column("product", "bigint unsigned"), _column("body", "varchar(4000)")),
+        keys=(
+            Key("PRIMARY", (KeyPart("id"),), unique=True),
+            Key("body", (KeyPart("body"),), unique=False, type="FULLTEXT"),
+        ),
+        foreign_keys=(_REVIEWS_KEY,),
+    ),
     _table("shop.sessions", 12, (_ID, _column("data", "blob")), engine="MyISAM", segments=()),
 )  # fmt: skip
 
@@ -206,7 +219,7 @@ REVIEW: Final = (
 def example_plan() -> Plan:
     """A plan as `migrator plan` writes it: every method, nothing attested yet."""
     measured = Calibration(20e6, 45e6, "run of 2026-04-20 on this server: 14 tables, 6.2 GiB")
-    policy = Policy(direct_below_bytes=8 * MIB)
+    policy = Policy(direct_below_bytes=8 * MIB, convert=True)
     return make_plan(INVENTORY, policy, DEFINITIONS, measured, scope=Scope(ignore_databases=("test*",)))
 
 

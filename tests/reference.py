@@ -1,14 +1,8 @@
-"""docs/reference.md, made from what --help shows: python -m tests.reference [--write].
-
-Without --write it says what is out of date, with exit code 1.
-"""
+"""docs/reference.md, made from what --help shows."""
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import re
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +31,7 @@ EXIT_CODES: Final = """\
 | 1 | done, but something was refused, left, or (`audit`, `verify`, `cleanup`) is in clear |
 | 2 | usage, or a bad plan; nothing was touched |
 | 3 | failed; the source tables are intact, and it is safe to run the same command again |
-| 4 | a person must look: a name is held by something that is not provably ours |
+| 4 | a person must look: a name is held by what is not provably ours, or a converted table is not what it was |
 | 70 | a bug in migrator |
 | 75 | stopped by a window, a pause, a budget, or because another run is at work: run it again later |
 | 130, 143 | interrupted by SIGINT or SIGTERM at a safe point: safe to run again |
@@ -112,25 +106,3 @@ def _grid(parameters: list[Any], context: Any) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
-
-
-def main() -> int:
-    """Compare or write; 1 if the file is out of date."""
-    parser = argparse.ArgumentParser(prog="python -m tests.reference", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write the file")
-    text = reference_text()
-    if parser.parse_args().write:
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(text, encoding="utf-8")
-        return 0
-    there = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
-    sys.stdout.writelines(
-        difflib.unified_diff(
-            there.splitlines(keepends=True), text.splitlines(keepends=True), str(FILE), "what --help says"
-        )
-    )
-    return int(there != text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

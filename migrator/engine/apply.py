@@ -10,12 +10,13 @@ from migrator import __version__
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session, SqlError
 from migrator.engine.allowed import check_plan
-from migrator.engine.journal import Journal
+from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
 from migrator.engine.parked import Tender, Turns, tending
+from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run, do_step, outcome_of
-from migrator.engine.work import tell_event
+from migrator.engine.work import Work, tell_event, work_left
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
@@ -79,6 +80,7 @@ def apply(
         run = Run(own, sessions, lease, journal, run_id, plan, in_clear, turns, listen, stop, clock)
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
+        tend_swapped(own, journal, listen, lambda step: _left(run, step))
         with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
             steps = _all_steps(run)
         outcome = Outcome(
@@ -101,6 +103,19 @@ def apply(
         )
     )
     return outcome
+
+
+def _left(run: Run, step: StepRow) -> Work:
+    return work_left(
+        step,
+        session=run.session,
+        sessions=run.sessions,
+        lease=run.lease,
+        journal=run.journal,
+        listen=run.listen,
+        stop=run.stop,
+        clock=run.clock,
+    )
 
 
 def _end_what_a_dead_run_left(session: Session, journal: Journal, clock: Clock, options: ApplyOptions) -> None:

@@ -26,7 +26,8 @@ def take_down(work: Work) -> None:
     """Remove triggers, then shadow, then log, then a relay's tablespace, each only with proof."""
     owned = work.journal.owned(work.session, work.step_id)
     triggers = [o for o in owned if o.kind == "trigger"]
-    to_the_end(work, [work.table.name], lambda: _drop_triggers(work, triggers))
+    # LOCK TABLES takes what the triggers write to as well.
+    to_the_end(work, [work.table.name, work.log, work.retained], lambda: _drop_triggers(work, triggers))
     for one in owned:
         if one.kind == "trigger":
             work.journal.gone(work.session, "trigger", one.name)

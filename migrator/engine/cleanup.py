@@ -8,21 +8,24 @@ from typing import Final, Literal
 
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session
+from migrator.engine.back import stop_keeping_current
 from migrator.engine.clean import give_up, take_down
 from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
 from migrator.engine.objects import drop_if_ours, table_proof
 from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.relay import bring_back
+from migrator.engine.rollback import is_over, tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import finish
-from migrator.engine.work import Work, limits_of, tell_event, work_on
+from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import UsageError
 from migrator.events import Listener
 from migrator.inventory import read_tables
-from migrator.model import Method, Table, TableName
-from migrator.planner.plan import Defaults, matches
+from migrator.model import Method, TableName
+from migrator.planner.plan import matches
 from migrator.report.values import Cleaned
+from migrator.sql.names import retained_of
 
 _Kind = Literal["trigger", "shadow", "log", "retained", "tablespace"]
 _KINDS: Final[dict[str, _Kind]] = {
@@ -83,6 +86,8 @@ def cleanup(
 ) -> tuple[Cleaned, ...]:
     """Drop retained tables whose deadline has passed (`now`: all), what dry runs left, and abandoned steps.
 
+    First ends the keeping current of retained tables whose time for a rollback is over (`now`: of all).
+
     Under the lease, so never beside a run. A retained table is dropped only while an encrypted table bears
     its old name. DROP TABLE locks names that nobody uses; triggers of abandoned steps go in one exclusive
     moment on the source. Forgets retained tables that a person has dropped or renamed, and takes the journal
@@ -102,6 +107,7 @@ def cleanup(
         Sessions(own, lease.purpose) as sessions,
     ):
         here = _Here(own, sessions, lease, journal, options, tell_event(listen), clock, stop or threading.Event())
+        tend_swapped(own, journal, here.listen, lambda step: _work(here, step))
         was_used = journal.was_used(own)
         cleaned = _all(here)
     # After the lease, which is in the journal. One that only a dry run made is not kept, as the dry run itself does.
@@ -173,6 +179,9 @@ def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow,
         if step.kind == "rehearsal":
             why = "a dry run is at work with it"
         return Cleaned(one.name, kind, "kept", why, size)
+    if step.current_until and one.kind != "retained" and not options.now and not is_over(session, step):
+        why = f"keeps {retained_of(step.table)} current until {step.current_until} UTC; --now ends it before"
+        return Cleaned(one.name, kind, "kept", why, size)
     if one.kind == "retained" and retained_is_gone(session, one):
         return Cleaned(one.name, kind, "would-forget", "it is not there any more: a person dropped or renamed it")
     if one.kind == "retained" and (why := _keep(session, options, step, one)):
@@ -214,22 +223,20 @@ def _do(here: _Here, one: Cleaned) -> Cleaned:
     if owned.kind == "retained":
         drop_if_ours(here.session, here.journal, owned.step_id, "retained", owned.name, work)
         here.journal.close_step(here.session, owned.step_id, "done")
+    elif work.step().current_until:
+        stop_keeping_current(work)
     else:
         take_down(work)
     return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
 
 
 def _work(here: _Here, step: StepRow) -> Work:
-    found = read_tables(here.session, [step.table])
-    table = found[0] if found else Table(step.table, "InnoDB", 0, 0, 0)
-    return work_on(
-        table,
-        step.id,
+    return work_left(
+        step,
         session=here.session,
         sessions=here.sessions,
         lease=here.lease,
         journal=here.journal,
-        limits=limits_of(Defaults()),
         listen=here.listen,
         stop=here.stop,
         clock=here.clock,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from migrator.db import SqlError
-from migrator.engine.moment import locked, to_the_end
+from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.online import run_online
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
@@ -21,21 +23,26 @@ def alter(work: Work) -> None:
     What remains: a transaction with an older snapshot that comes to the table afterwards gets error 1412
     (seen on 9.7.4), which is why this method is only for tables that the policy names. Safe to repeat.
     """
-    if _encrypted(work):
-        return
-    to_the_end(work, [work.table.name], lambda: _alter_locked(work))
-    if not _encrypted(work):
+    alone_on(work, "alter", lambda held: held.ddl(direct_alter(work.table.name)))
+    if not is_encrypted(work):
         raise Failed(
             f"{work.table.name} is not encrypted after ALTER TABLE", remedy="look at the table and the keyring"
         )
 
 
-def _alter_locked(work: Work) -> None:
-    with locked(work, "alter", [work.table.name], lock_write(work.table.name)) as held:
-        held.ddl(direct_alter(work.table.name))
+def alone_on(work: Work, purpose: str, act: Callable[[Held], None]) -> None:
+    """Do what rewrites the table in an exclusive moment on it, unless it is encrypted already."""
+
+    def attempt() -> None:
+        with locked(work, purpose, [work.table.name], lock_write(work.table.name)) as held:
+            act(held)
+
+    if not is_encrypted(work):
+        to_the_end(work, [work.table.name], attempt)
 
 
-def _encrypted(work: Work) -> bool:
+def is_encrypted(work: Work) -> bool:
+    """True if all of the table is encrypted; raises `SourceChanged` if it is gone."""
     found = read_tables(work.session, [work.table.name])
     if not found:
         raise SourceChanged(f"{work.table.name} is gone", remedy="plan again if it was dropped on purpose")

@@ -55,6 +55,10 @@ class StepRow:
     retained_until: str
     message: str
     copy_seconds: float
+    rollback_hours: int
+    """How long the retained table was to be kept current after the swap; 0: not at all."""
+    current_until: str
+    """It is kept current, at least until then (UTC); '' if it is not, or not any more."""
     retain_days: float
 
 
@@ -214,7 +218,7 @@ class Journal:
     _STEP = (
         "id, kind, schema_name, name, method, run_id, phase, state, copy_key, key_max, ranges_complete, source_ids,"
         " shadow_ids, definition, definer, rows_expected, bytes, rows_copied, rows_verified, retained_until, message,"
-        " copy_seconds, retain_days"
+        " copy_seconds, rollback_hours, current_until, retain_days"
     )
 
     @staticmethod
@@ -241,7 +245,9 @@ class Journal:
             retained_until=str(row[19] or ""),
             message=row[20],
             copy_seconds=float(row[21]),
-            retain_days=float(row[22]),
+            rollback_hours=int(row[22]),
+            current_until=str(row[23] or ""),
+            retain_days=float(row[24]),
         )
 
     def open_step(self, session: Session, table: TableName, kind: str = "table") -> StepRow | None:
@@ -349,7 +355,15 @@ class Journal:
         session.run(f"DELETE FROM {self._at}.steps WHERE id = %s AND kind = 'rehearsal'", (step_id,))
 
     def note_moment(
-        self, session: Session, step_id: int, purpose: str, *, probes: int, tries: int, waited: float, held: float
+        self,
+        session: Session,
+        step_id: int,
+        purpose: str,
+        *,
+        probes: int,
+        tries: int,
+        waited: float,
+        held: float | None,
     ) -> None:
         """An exclusive moment, for the report."""
         session.run(
@@ -357,16 +371,6 @@ class Journal:
             " VALUES (%s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
             (step_id, purpose, probes, tries, waited, held),
         )
-
-    def moments(self, session: Session, step_id: int) -> list[tuple[str, int, int, float, float]]:
-        """purpose, probes, tries, waited and held seconds of each exclusive moment."""
-        return [
-            (str(r[0]), int(r[1]), int(r[2]), float(r[3]), float(r[4]))
-            for r in session.rows(
-                f"SELECT purpose, probes, tries, waited, held FROM {self._at}.moments WHERE step_id = %s ORDER BY id",
-                (step_id,),
-            )
-        ]
 
     # -- ranges ---------------------------------------------------------------------------------
 
@@ -488,3 +492,9 @@ class Journal:
         self.gone(session, "shadow", shadow)
         self.intend(session, step_id, "retained", retained, proof)
         self.made(session, "retained", retained, proof)
+
+    def goes_back(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
+        """After a rollback: the encrypted table bears the shadow's name again and is ours to drop. Safe to repeat."""
+        self.intend(session, step_id, "shadow", shadow, proof)
+        self.made(session, "shadow", shadow, proof)
+        self.gone(session, "retained", retained)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from migrator.db import Session
 from migrator.engine.drain import NEARLY_NOTHING, bring, catch_up
 from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.objects import forget_triggers, intend_triggers, note_triggers, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed
+from migrator.model import TableName
 from migrator.sql.copy import ENTRY, lock_for_switch
 from migrator.sql.names import qualified
 from migrator.sql.swap import lock_write
@@ -70,22 +72,26 @@ def _switch(work: Work, held: Held, there: set[str]) -> bool:
         return False
     if entries:
         bring(work, held.session, entries)
-    _carry_auto_increment(work, held)
+    carry_auto_increment(work, held)
     mirror, logs = trigger_names(work.table.name, "mirror"), trigger_names(work.table.name, "log")
     for event in EVENTS:
         if mirror[event] not in there:
-            held.ddl(mirror_trigger(work.table, work.shadow, work.key_columns, event))
+            held.ddl(mirror_trigger(work.table, work.shadow, work.log, work.key_columns, event))
     for event in EVENTS:
         if logs[event] in there:
             held.ddl(drop_trigger(work.table.name.schema, logs[event]))
     return True
 
 
-def _carry_auto_increment(work: Work, held: Held) -> None:
-    """The source's counter, which may be ahead of its largest row: a deleted number must not come back."""
+def carry_auto_increment(work: Work, held: Held) -> None:
+    """Give the shadow the source's counter, which may be ahead of its rows: a deleted number must not come back."""
     if not any(column.auto_increment for column in work.table.columns):
         return
-    row = held.session.row(f"SHOW CREATE TABLE {qualified(work.table.name)}")
-    counter = auto_increment(str(row[1]) if row else "")
-    if counter is not None:
+    counter = _counter(held.session, work.table.name)
+    if counter is not None and counter != _counter(held.session, work.shadow):
         held.ddl(set_auto_increment(work.shadow, counter))
+
+
+def _counter(session: Session, table: TableName) -> int | None:
+    row = session.row(f"SHOW CREATE TABLE {qualified(table)}")
+    return auto_increment(str(row[1]) if row else "")

@@ -141,8 +141,8 @@ def _unlock(session: Session) -> None:
             raise
 
 
-def tell(work: Work, purpose: str, struck: Struck, held_seconds: float) -> None:
-    """Report an exclusive moment and note it in the journal."""
+def tell(work: Work, purpose: str, struck: Struck, held_seconds: float | None) -> None:
+    """Report an exclusive moment and note it in the journal; None where it was not measured."""
     work.listen(Moment(work.subject, purpose, struck.probes, struck.tries, struck.waited_seconds, held_seconds))
     work.journal.note_moment(
         work.session,

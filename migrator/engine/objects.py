@@ -19,7 +19,7 @@ from migrator.model import TableName
 from migrator.sql.names import qualified, trigger_name
 from migrator.sql.statement import Sql
 from migrator.sql.table import move
-from migrator.sql.triggers import EVENTS, log_trigger, mirror_trigger, trigger
+from migrator.sql.triggers import EVENTS, back_trigger, log_trigger, mirror_trigger, trigger
 
 _TABLE_EXISTS: Final = 1050
 _NO_SUCH_TRIGGER: Final = 1360
@@ -177,8 +177,10 @@ def trigger_body(work: Work, purpose: str, event: str) -> str:
     """What the server will show as ACTION_STATEMENT."""
     if purpose == "log":
         statement = log_trigger(work.table.name, work.log, work.key_columns, event)
+    elif purpose == "mirror":
+        statement = mirror_trigger(work.table, work.shadow, work.log, work.key_columns, event)
     else:
-        statement = mirror_trigger(work.table, work.shadow, work.key_columns, event)
+        statement = back_trigger(work.table, work.retained, work.log, work.key_columns, event)
     return statement.shown.partition(" FOR EACH ROW ")[2]
 
 

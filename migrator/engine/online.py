@@ -113,7 +113,7 @@ def run_online(
                 _end_orphan(work, mine)
             raise
     work.listen(DdlDone(work.subject, statement.shown, struck.request_seconds))
-    tell(work, purpose, Struck(struck.probes, struck.tries, struck.waited_seconds, struck.request_seconds), 0.0)
+    tell(work, purpose, Struck(struck.probes, struck.tries, struck.waited_seconds, struck.request_seconds), None)
 
 
 class _Followed:

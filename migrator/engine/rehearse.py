@@ -16,6 +16,7 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session, SqlError
 from migrator.engine.allowed import findings_of
 from migrator.engine.clean import give_up
+from migrator.engine.convert import convert
 from migrator.engine.direct import alter
 from migrator.engine.journal import Journal
 from migrator.engine.lease import new_run_id, purpose_of
@@ -23,6 +24,7 @@ from migrator.engine.migrate import STORY
 from migrator.engine.objects import make_table, table_proof
 from migrator.engine.relay import encrypt, move_in, move_out, settle
 from migrator.engine.sessions import Sessions
+from migrator.engine.steps import IN_ONE_STATEMENT
 from migrator.engine.work import Work, limits_of, side_by_side, tell_event, work_on
 from migrator.errors import MigratorError, Stopped
 from migrator.events import Listener, StepEnded, StepStarted
@@ -99,13 +101,20 @@ def rehearse(
         plan_hash=plan_hash(plan),
         drift=drifted,
         gates=gated,
-        steps=tuple(_reviewed(session, step, tables, tried.get(step.name, _NOTHING), drifted) for step in plan.steps),
+        steps=tuple(
+            _reviewed(session, plan, step, tables, tried.get(step.name, _NOTHING), drifted) for step in plan.steps
+        ),
         total=plan.totals.estimate,
     )
 
 
 def _reviewed(
-    session: Session, step: Step, tables: dict[TableName, Table], tried: Rehearsal, drifted: tuple[Finding, ...]
+    session: Session,
+    plan: Plan,
+    step: Step,
+    tables: dict[TableName, Table],
+    tried: Rehearsal,
+    drifted: tuple[Finding, ...],
 ) -> ReviewStep:
     said: tuple[Said, ...] = ()
     if step.kind == "tablespace" and step.changes_something:
@@ -114,7 +123,8 @@ def _reviewed(
         table = tables[step.table]
         told = {Method.SHADOW_COPY, Method.TABLESPACE_RELAY}
         create = show_create(session, table.name) if step.method in told else ""
-        said = statements(table, step.method, usable_key(table), create)
+        hours = plan.defaults.rollback_hours
+        said = statements(table, step.method, usable_key(table), create, rollback_hours=hours)
     findings = (*step.findings, *(f for f in drifted if f.subject == step.name))
     return ReviewStep(
         subject=step.name,
@@ -212,11 +222,12 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
         for leg in (move_in, encrypt, move_out, settle):  # nobody uses a twin, so nobody is waited for
             leg(work)
         return Rehearsal("ok", "moved in, encrypted and moved out on an empty twin")
-    if step.method is Method.DIRECT_ALTER:
+    if step.method in IN_ONE_STATEMENT:
         # Rebuilt, it is told by another proof: till that is noted, being in the journal's schema is all the proof.
         here.journal.intend(here.session, work.step_id, "twin", twin)
-        alter(work)
-        return Rehearsal("ok", "altered on an empty twin")
+        (convert if step.method is Method.CONVERT else alter)(work)
+        here.journal.made(here.session, "twin", twin, table_proof(here.session, twin) or "")
+        return Rehearsal("ok", f"{'converted' if step.method is Method.CONVERT else 'altered'} on an empty twin")
     for name, phase in STORY:
         if name == "swap":
             break

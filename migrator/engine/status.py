@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Final, Literal
 
-from migrator.db import Session
+from migrator.db import Session, SqlError
+from migrator.engine.back import why_not
 from migrator.engine.journal import Journal, StepRow
+from migrator.errors import MigratorError
 from migrator.inventory import read_server
 from migrator.model import Blocker, Method
 from migrator.report.values import (
@@ -20,14 +22,20 @@ from migrator.report.values import (
 )
 from migrator.sql.names import quote, retained_of
 
-_State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person"]
-_CLOSED: Final[dict[str, _State]] = {"done": "done", "swapped": "done", "void": "failed", "given-up": "failed"}
+_State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"]
+_CLOSED: Final[dict[str, _State]] = {
+    "done": "done",
+    "swapped": "done",
+    "void": "failed",
+    "given-up": "failed",
+    "rolled-back": "rolled-back",
+}
 ETA_SPREAD: Final = 0.5
 """How far off the time left may be, either way, while rates of one run are all there is."""
 
 
 def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
-    """The latest run with its steps, and what earlier ones left unfinished or retained. No locks.
+    """The latest run with its steps, and what earlier ones left unfinished, retained or rolled back. No locks.
 
     `run` is None where nothing was ever applied.
     """
@@ -37,8 +45,12 @@ def read_status(session: Session, journal: Journal | None = None) -> StatusRepor
     if not journal.exists(session):
         return StatusReport(server, now, None)
     run = _run(session, journal)
-    unfinished = journal.steps(session, states=["open", "swapped"])
-    earlier = [one for one in unfinished if one.kind != "rehearsal" and (run is None or one.run_id != run.run_id)]
+    known = [step for step in journal.steps(session) if step.kind != "rehearsal"]
+    latest = {step.table: step.id for step in known}
+    left = [
+        s for s in known if s.state in {"open", "swapped"} or (s.state == "rolled-back" and latest[s.table] == s.id)
+    ]
+    earlier = [step for step in left if run is None or step.run_id != run.run_id]
     return StatusReport(server, now, run, tuple(_step(session, journal, step, working=False) for step in earlier))
 
 
@@ -99,7 +111,8 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
     state: _State = ("running" if working else "parked") if open_now else _CLOSED.get(step.state, "failed")
     retained = None
     if step.state == "swapped" and step.kind == "table":
-        retained = RetainedTable(retained_of(step.table), step.retained_until, step.bytes)
+        why = _no_rollback(session, journal, step) if step.current_until else ""
+        retained = RetainedTable(retained_of(step.table), step.retained_until, step.bytes, step.current_until, why)
     return StepStatus(
         subject=str(step.table) if step.kind == "table" else step.table.name,
         method=Method(step.method),
@@ -116,6 +129,14 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
         retained=retained,
         message=step.message,
     )
+
+
+def _no_rollback(session: Session, journal: Journal, step: StepRow) -> str:
+    """Why the swap cannot be taken back, or ''; also from an account that may only read the journal."""
+    try:
+        return why_not(session, journal, step)
+    except (SqlError, MigratorError) as error:
+        return f"this account cannot see whether it can be done: {error}"
 
 
 def _copied(session: Session, journal: Journal, step: StepRow) -> int:

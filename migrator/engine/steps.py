@@ -9,6 +9,7 @@ from typing import Final, Literal
 from migrator.clock import Clock
 from migrator.db import Session, SqlError
 from migrator.engine.clean import give_up
+from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import Lease
@@ -42,6 +43,9 @@ from migrator.sql.names import retained_of
 
 LINKS: Final = 40
 """How often the connection may be lost within one step before it is called failed."""
+
+IN_ONE_STATEMENT: Final = frozenset({Method.DIRECT_ALTER, Method.CONVERT})
+"""Methods that leave nothing half-done."""
 
 _TRIGGER_NOT_STORED: Final = 3507
 """Its copy of a trigger's text is cut by a byte for each doubled backtick, perhaps within a letter (seen on 9.7.4)."""
@@ -149,8 +153,9 @@ def _by_method(work: Work) -> None:
         relay(work)  # each of its legs leaves the table whole, so there is nothing to take down
         return
     try:
-        if work.step().method == Method.DIRECT_ALTER:
-            alter(work)
+        method = work.step().method
+        if method in IN_ONE_STATEMENT:
+            (convert if method == Method.CONVERT else alter)(work)
             work.journal.close_step(work.session, work.step_id, "done")
         else:
             migrate(work)
@@ -180,8 +185,10 @@ def _if_the_source_changed(work: Work) -> None:
 
 def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | str:
     """The work on a table: gone on with where the journal has it open, else begun; or why there is nothing to do."""
-    found = read_tables(run.session, [name])
     open_step = run.journal.open_step(run.session, name)
+    if open_step is not None and open_step.method == Method.CONVERT:
+        wait_out_conversion(_work(run, step, Table(name, "", 0, 0, 0), open_step.id, listen))
+    found = read_tables(run.session, [name])
     if not found:
         if open_step is None or open_step.state != "open":
             return "is not there any more"
@@ -194,13 +201,14 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
             return "already encrypted"
         _forget_the_swap(run, open_step)
         open_step = None
-    if open_step is not None and open_step.method == Method.DIRECT_ALTER != step.method:
+    if open_step is not None and open_step.method in IN_ONE_STATEMENT and open_step.method != step.method:
         run.journal.close_step(run.session, open_step.id, "void", "begun anew by another method")
         open_step = None
-    if table.encrypted and (open_step is None or open_step.method == Method.DIRECT_ALTER):
+    if table.encrypted and (open_step is None or open_step.method in IN_ONE_STATEMENT):
         if open_step is not None:
             run.journal.close_step(run.session, open_step.id, "done")
-        return "already encrypted"
+        converted = open_step is not None and open_step.method == Method.CONVERT
+        return UNCOMPARED if converted else "already encrypted"
     key = (
         usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
     )
@@ -334,7 +342,7 @@ class Seen:
             case Retained():
                 assert self._step.table is not None  # noqa: S101 - only tables are retained
                 size = self._step.facts.data_bytes + self._step.facts.index_bytes
-                self.retained = RetainedTable(retained_of(self._step.table), event.until, size)
+                self.retained = RetainedTable(retained_of(self._step.table), event.until, size, event.current_until)
             case _:
                 pass
         self._listen(event)

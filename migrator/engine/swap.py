@@ -8,10 +8,11 @@ would read an empty or half-full table after the RENAME, without any error.
 from __future__ import annotations
 
 from migrator.db import SqlError
+from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.older import wait_out_older
-from migrator.engine.watch import check_source
+from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
@@ -22,11 +23,15 @@ from migrator.sql.triggers import drop_trigger
 def swap(work: Work) -> None:
     """Wait out older transactions, lock both tables, look once more, RENAME. Held for some milliseconds.
 
+    Where a rollback is wanted, the triggers are turned round within the same moment.
+
     Safe to repeat: after a lost connection the server is asked who owns the name, never guessed.
     """
     if swapped_already(work):
         return
     check_source(work, triggers="mirror")
+    check_marks(work, work.session)
+    intend_to_keep_current(work)
     # Which were open when this begins, so after the tables became equal.
     if who := wait_out_older(work, "waiting for transactions that are older than the copy"):
         raise _too_old(work, who)
@@ -35,12 +40,13 @@ def swap(work: Work) -> None:
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
     try:
-        to_the_end(work, [work.table.name, work.shadow], lambda: _rename_locked(work))
+        to_the_end(work, [work.table.name, work.shadow, work.log], lambda: _rename_locked(work))
     except SqlError as error:
         # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
         if error.link_lost:
             work.session.reconnect()
         if not swapped_already(work):
+            check_source(work, triggers="mirror")  # a log that was dropped while this waited, say
             raise
         return
     if not swapped_already(work):
@@ -50,10 +56,13 @@ def swap(work: Work) -> None:
 def _rename_locked(work: Work) -> None:
     if swapped_already(work):
         return
-    with locked(work, "swap", [work.table.name, work.shadow], lock_for_swap(work.table.name, work.shadow)) as held:
+    tables = [work.table.name, work.shadow, work.log]
+    with locked(work, "swap", tables, lock_for_swap(*tables)) as held:
         # Whoever changed a definition or truncated while we waited for this instant has done it by now.
         check_source(work, triggers="mirror")
+        check_marks(work, held.session)
         held.ddl(rename(work.table.name, work.shadow, work.retained))
+        turn_round(held)
 
 
 def swapped_already(work: Work) -> bool:
@@ -84,7 +93,10 @@ def _too_old(work: Work, who: str) -> Failed:
 
 
 def finish(work: Work) -> None:
-    """After the swap: mirror triggers off the retained table, log dropped, retention noted. Nobody uses these."""
+    """After the swap: mirror triggers off the retained table, log dropped, retention noted. Nobody uses these.
+
+    Where the retained table is kept current, the log stays: it takes the marks of the back triggers.
+    """
     step = work.step()
     work.journal.becomes(work.session, work.step_id, shadow=work.shadow, retained=work.retained, proof=step.source_ids)
     there = trigger_proofs(work.session, work.retained)
@@ -92,12 +104,13 @@ def finish(work: Work) -> None:
         if name in there:
             work.ddl(drop_trigger(work.table.name.schema, name), on=work.retained)
     forget_triggers(work, "mirror")
-    drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
     work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
         (int(step.retain_days * 86400),),
     )
+    if not settle(work, str(until)):
+        drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
     work.journal.set_step(work.session, work.step_id, retained_until=until)
     work.journal.close_step(work.session, work.step_id, "swapped")
-    work.listen(Retained(work.subject, str(work.retained), str(until)))
+    work.listen(Retained(work.subject, str(work.retained), str(until), work.step().current_until))

@@ -15,7 +15,7 @@ from migrator.db import Session
 from migrator.engine.journal import RangeRow
 from migrator.engine.pace import Pacer
 from migrator.engine.ranges import parts_of, step_forward
-from migrator.engine.watch import check_source
+from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work, side_by_side
 from migrator.errors import Mismatch
 from migrator.events import ChunkVerified
@@ -35,6 +35,18 @@ class Stretch:
 def compare(work: Work) -> None:
     """Compare both tables completely. No locks. Raises `Mismatch` at the first range that differs."""
     check_source(work, triggers="mirror")
+    try:
+        rows = compare_rows(work)
+    except Mismatch:
+        check_source(work, triggers="mirror")  # a source that was truncated meanwhile differs, too
+        raise
+    work.journal.set_step(work.session, work.step_id, rows_verified=rows)
+    check_source(work, triggers="mirror")
+    check_marks(work, work.session)
+
+
+def compare_rows(work: Work) -> int:
+    """Compare every row of `work.table` with `work.shadow`; gives how many there are. No locks."""
     known = work.journal.ranges(work.session, work.step_id)
     waiting = [_stretch(one) for one in known if not one.verified]
     waiting.append(Stretch(None, known[-1].high if known else None, None))
@@ -55,8 +67,7 @@ def compare(work: Work) -> None:
                 _compare_stretch(work, session, one, ending, count)
 
     side_by_side([worker] * work.limits.workers)
-    work.journal.set_step(work.session, work.step_id, rows_verified=done[0])
-    check_source(work, triggers="mirror")
+    return done[0]
 
 
 def _stretch(one: RangeRow) -> Stretch:
@@ -97,8 +108,8 @@ def compare_range(work: Work, session: Session, low: Bound | None, high: Bound |
         source, shadow, equal = (int(value) for value in row or (0, 0, 0))
         if not source == shadow == equal:
             raise Mismatch(
-                f"{work.table.name} and its shadow differ in one range of the key:"
-                f" {source} rows, {shadow} in the shadow, {equal} equal",
+                f"{work.table.name} and {work.shadow} differ in one range of the key:"
+                f" {source} rows and {shadow} rows, {equal} of them equal",
                 remedy="nothing was swapped; apply again copies this table anew; report it",
             )
         total += source

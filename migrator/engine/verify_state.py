@@ -20,10 +20,13 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
     """
     journal = journal or Journal()
     steps = _steps_of_ours(session, journal)
-    ours = {step.table for step in steps if step.kind == "table"}
+    latest = {step.table: step.state for step in steps if step.kind == "table"}
+    ours = {table for table, state in latest.items() if state != "rolled-back"}
     spaces = {step.table.name for step in steps if step.kind == "tablespace"}
     kept = {retained_of(step.table) for step in steps if step.state == "swapped" and step.kind == "table"}
-    found = [_of_table(table, expected=table.name in ours, retained=table.name in kept) for table in inventory.tables]
+    why = dict.fromkeys(kept, "retained by migrator until its deadline: migrator cleanup")
+    why |= {table: "rolled back by a person" for table, state in latest.items() if state == "rolled-back"}
+    found = [_of_table(table, expected=table.name in ours, why=why.get(table.name, "")) for table in inventory.tables]
     shared = {TablespaceKind.GENERAL, TablespaceKind.MYSQL}
     found += [
         Proof(
@@ -40,7 +43,7 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
 
 def _steps_of_ours(session: Session, journal: Journal) -> list[StepRow]:
     try:
-        return journal.steps(session, states=["done", "swapped"]) if journal.exists(session) else []
+        return journal.steps(session, states=["done", "swapped", "rolled-back"]) if journal.exists(session) else []
     except MissingPrivilege:
         return []  # then nothing is said to be by us; whether it is encrypted needs no journal
 
@@ -49,13 +52,16 @@ def _narrowed(scope: Scope) -> bool:
     return bool(scope.databases or scope.tables or scope.ignore_databases or scope.ignore_tables)
 
 
-def _of_table(table: Table, *, expected: bool, retained: bool) -> Proof:
-    why = ""
-    if not table.encrypted:
-        why = "retained by migrator until its deadline: migrator cleanup" if retained else ""
-        if not table.segments:
-            why = f"{table.engine} has no encryption of its own"
-    return Proof(name=str(table.name), encrypted=table.encrypted, evidence=_evidence(table), expected=expected, why=why)
+def _of_table(table: Table, *, expected: bool, why: str) -> Proof:
+    if not table.segments:
+        why = f"{table.engine} has no encryption of its own"
+    return Proof(
+        name=str(table.name),
+        encrypted=table.encrypted,
+        evidence=_evidence(table),
+        expected=expected,
+        why="" if table.encrypted else why,
+    )
 
 
 def _evidence(table: Table) -> str:

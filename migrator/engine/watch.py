@@ -12,7 +12,8 @@ from migrator.engine.work import Work
 from migrator.errors import SourceChanged
 from migrator.inventory import show_create
 from migrator.model import TableName
-from migrator.sql.table import comparable, parse_definition
+from migrator.sql.names import qualified
+from migrator.sql.table import MARK, comparable, parse_definition
 
 _REMEDY = "apply again: the copy of this table begins anew"
 
@@ -55,6 +56,20 @@ def check_source(work: Work, *, triggers: str, session: Session | None = None) -
         mine = owned.get(("trigger", TableName(work.table.name.schema, trigger)))
         if mine is None or mine.state != "made" or proofs.get(trigger) != mine.proof:
             raise SourceChanged(f"trigger {trigger} on {work.table.name} is not as this run made it", remedy=_REMEDY)
+
+
+def check_marks(work: Work, asked: Session) -> None:
+    """Raise `SourceChanged` if a change could not be mirrored: see `sql.triggers.mirror_trigger`. No locks.
+
+    The mark is committed with the change. So within the exclusive moment of the swap, in which no transaction
+    that has written to the source is open, none is missed; there only who holds the locks can read the log.
+    """
+    if asked.row(f"SELECT 1 FROM {qualified(work.log)} WHERE {MARK} LIMIT 1") is not None:
+        raise SourceChanged(
+            f"a change of {work.table.name} could not be made in {work.shadow}: the source was truncated, or one"
+            " of our tables or triggers was changed",
+            remedy=_REMEDY,
+        )
 
 
 def _check_shadow(work: Work, asked: Session, *, whole: bool) -> None:

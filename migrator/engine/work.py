@@ -16,7 +16,7 @@ from migrator.engine.journal import Journal, StepRow
 from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
 from migrator.events import DdlDone, DdlStarting, Event, LegProgress, Listener, PhaseEnded, PhaseStarted, Waiting
-from migrator.inventory import read_blockers
+from migrator.inventory import read_blockers, read_tables
 from migrator.model import Blocker, Key, Table, TableName
 from migrator.planner.plan import Defaults, Step
 from migrator.report.words import leg_words
@@ -52,6 +52,7 @@ class Limits:
     moment_wait_seconds: float
     swap_wait_seconds: float
     index_build_memory_bytes: int
+    rollback_hours: int
 
 
 def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
@@ -65,6 +66,7 @@ def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
         moment_wait_seconds=defaults.moment_wait_seconds,
         swap_wait_seconds=defaults.swap_wait_seconds,
         index_build_memory_bytes=defaults.index_build_memory_bytes,
+        rollback_hours=defaults.rollback_hours,
     )
 
 
@@ -211,6 +213,33 @@ def work_on(
         retained=retained_of(table.name),
         log=log_of(table.name),
         limits=limits,
+        listen=listen,
+        stop=stop,
+        clock=clock,
+    )
+
+
+def work_left(
+    step: StepRow,
+    *,
+    session: Session,
+    sessions: Sessions,
+    lease: Hold,
+    journal: Journal,
+    listen: Listener,
+    stop: threading.Event,
+    clock: Clock,
+) -> Work:
+    """The work on what an earlier run left, by the journal alone: no plan says how, so the defaults do."""
+    found = read_tables(session, [step.table])
+    return work_on(
+        found[0] if found else Table(step.table, "InnoDB", 0, 0, 0),
+        step.id,
+        session=session,
+        sessions=sessions,
+        lease=lease,
+        journal=journal,
+        limits=limits_of(Defaults()),
         listen=listen,
         stop=stop,
         clock=clock,

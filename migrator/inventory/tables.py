@@ -16,6 +16,7 @@ from migrator.errors import MissingPrivilege
 from migrator.inventory.ask import DENIED
 from migrator.inventory.foreign_keys import read_foreign_keys
 from migrator.inventory.grants import Grants, read_grants
+from migrator.inventory.merge import read_merged
 from migrator.inventory.parts import Parts, grouped, partitioned, read_parts, rows_about
 from migrator.inventory.segments import Innodb, account_sql, read_innodb
 from migrator.model import Table, TableName, Tablespace, TablespaceKind
@@ -33,12 +34,12 @@ _NAMES: Final = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE = 'BASE TABLE' FROM
 def read_tables(session: Session, names: Collection[TableName]) -> tuple[Table, ...]:
     """The facts of these tables, in order of their names; a table that does not exist is left out.
 
-    Takes no lock that anybody waits for; a fixed number of statements (17), whatever the number of tables,
-    one of which gets slower with all the InnoDB tables of the server. Not for use inside a transaction.
-    Needs PROCESS and SELECT. A table that exists but that our account may not read comes without columns
-    and keys, with rows and sizes 0 if it does not even see it: refuse it (`unreadable`). Without TRIGGER a
-    table shows no triggers. Raises `MissingPrivilege` without PROCESS, `Failed` while DDL on some table of
-    the server waits for a metadata lock, for about ten seconds.
+    Takes no lock that anybody waits for; a fixed number of statements (17), whatever the number of tables
+    (where one is MyISAM, one more, and one for each MERGE table), one of which gets slower with all the InnoDB
+    tables of the server. Not for use inside a transaction. Needs PROCESS and SELECT. A table that exists but
+    that our account may not read comes without columns and keys, with rows and sizes 0 if it does not even see
+    it: refuse it (`unreadable`). Without TRIGGER a table shows no triggers. Raises `MissingPrivilege` without
+    PROCESS, `Failed` while DDL on some table of the server waits for a metadata lock, for about ten seconds.
     """
     wanted = frozenset(names)
     return read_all(session, wanted=wanted.__contains__, journal_schema="").tables
@@ -118,15 +119,23 @@ def _read_visible(session: Session, names: set[TableName], innodb: Innodb, grant
     children = grouped((key.table, key) for key in keys)
     parents = grouped((key.parent, key) for key in keys)
     parts = read_parts(session, names)
+    rows = rows_about(session, names, _TABLES)
+    merged = read_merged(session) if any(row[2] == "MyISAM" for row in rows) else {}
     found = []
-    for row in rows_about(session, names, _TABLES):
+    for row in rows:
         table = _table(row, parts, innodb)
         # With a grant on single columns, columns and keys are there in part: worse than not at all.
         if not grants.hold("SELECT", table.name):
             table = replace(table, columns=(), keys=())
-        keys_of, keys_to = children.get(table.name, ()), parents.get(table.name, ())
         if table.name in names:
-            found.append(replace(table, foreign_keys=tuple(keys_of), referenced_by=tuple(keys_to)))
+            found.append(
+                replace(
+                    table,
+                    foreign_keys=tuple(children.get(table.name, ())),
+                    referenced_by=tuple(parents.get(table.name, ())),
+                    merged_by=merged.get(table.name, ()),
+                )
+            )
     return found
 
 

@@ -18,6 +18,7 @@ from migrator.planner.privileges import grant
 from migrator.planner.time_zones import computed_in_a_time_zone, timestamp_columns
 from migrator.planner.units import about
 from migrator.sql.names import MAX_NAME, log_of, qualified, retained_of, shadow_of, trigger_name
+from migrator.sql.triggers import EVENTS, PURPOSES
 
 NO_DATA_ENGINES: Final = {
     "MEMORY": "its rows live in memory",
@@ -28,6 +29,9 @@ NO_DATA_ENGINES: Final = {
     "TempTable": "its rows live in memory",
 }
 """Engines whose tables have no rows in files of their own."""
+
+CONVERTIBLE: Final = frozenset({"MyISAM", "CSV", "ARCHIVE"})
+"""Engines that `convert` makes InnoDB tables of."""
 
 CLUSTER_ENGINES: Final = frozenset({"NDB", "NDBCLUSTER", "ndbcluster"})
 
@@ -82,7 +86,7 @@ def shown(table: TableName) -> str:
 
 def our_triggers(table: TableName) -> frozenset[str]:
     """The names of all triggers that we ever put on this table."""
-    return frozenset(trigger_name(table, p, e) for p in ("log", "mirror") for e in ("insert", "update", "delete"))
+    return frozenset(trigger_name(table, p, e) for p in PURPOSES for e in EVENTS)
 
 
 # -- nothing to do --------------------------------------------------------------------------------
@@ -127,10 +131,10 @@ def not_innodb(table: Table, _around: Around) -> Finding | None:
         return _about(
             table, "engine-unknown", message, f"see what SHOW CREATE TABLE {shown(table.name)} says", blocks=True
         )
-    remedy = (
-        f"in a maintenance window: ALTER TABLE {shown(table.name)} ENGINE=InnoDB ENCRYPTION='Y' (writes wait while it"
-        " copies); or leave it out with ignore_tables"
-    )
+    by_hand = f"in a maintenance window: ALTER TABLE {shown(table.name)} ENGINE=InnoDB ENCRYPTION='Y'"
+    if table.engine in CONVERTIBLE:
+        by_hand = f"plan again with --convert; or {by_hand} (writes wait while it copies)"
+    remedy = f"{by_hand}; or leave it out with ignore_tables"
     return _about(table, "not-innodb", f"engine {table.engine} cannot encrypt", remedy, blocks=True)
 
 
@@ -259,6 +263,14 @@ def no_usable_key(table: Table, _around: Around) -> Finding | None:
         table
     )
     return _about(table, "no-usable-key", message, remedy, blocks=immovable(table) != "")
+
+
+def document_ids(table: Table, _around: Around) -> Finding | None:
+    """InnoDB takes a FTS_DOC_ID only if it is larger than all before (error 182), and a drain brings rows again."""
+    if not any(k.type == "FULLTEXT" for k in table.keys) or all(c.name.upper() != "FTS_DOC_ID" for c in table.columns):
+        return None
+    message = "FULLTEXT with a FTS_DOC_ID of its own, whose rows can only be inserted in the order of that column"
+    return _about(table, "document-ids", message, _by_hand(table), blocks=True)
 
 
 def data_directory(table: Table, _around: Around) -> Finding | None:
@@ -455,6 +467,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     generated_timestamp,
     old_timestamp,
     no_usable_key,
+    document_ids,
     data_directory,
     name_taken,
     retained_in_the_way,

@@ -156,6 +156,8 @@ def _with_unit(value: float, key: str) -> object:
         return value if text.isdigit() else text
     if key.endswith("_days"):
         return f"{value} d"
+    if key.endswith("_hours"):
+        return f"{value} h"
     if key.endswith("_seconds") or key.startswith("seconds_"):
         text = f"{value:g} s"
         return text if _same(text, value) else value

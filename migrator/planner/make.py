@@ -16,7 +16,6 @@ from migrator.planner.gates import gates
 from migrator.planner.keys import key_text
 from migrator.planner.methods import Choice, choose
 from migrator.planner.plan import (
-    OF_TABLES,
     UNCALIBRATED,
     Attestations,
     Calibration,
@@ -35,7 +34,7 @@ from migrator.planner.privileges import JOURNAL_SCHEMA
 from migrator.planner.units import about
 from migrator.sql.story import statements, tablespace
 
-_ACTS = (*OF_TABLES, Method.TABLESPACE)
+_ACTS = frozenset(Method) - {Method.SKIP, Method.REFUSE}
 
 
 def make_plan(
@@ -115,9 +114,10 @@ def extra_disk(plan: Plan) -> Finding | None:
     )
 
 
-def step_sql(table: Table, choice: Choice, create_table: str) -> tuple[str, ...]:
+def step_sql(table: Table, choice: Choice, create_table: str, *, rollback_hours: int = 0) -> tuple[str, ...]:
     """The statements that a step runs, as a person would type them, values as `?`."""
-    return tuple(said.text for said in statements(table, choice.method, choice.key, create_table))
+    said = statements(table, choice.method, choice.key, create_table, rollback_hours=rollback_hours)
+    return tuple(one.text for one in said)
 
 
 # -- steps ----------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _table_step(
         facts=_facts(table, choice),
         findings=choice.findings,
         estimate=_estimate(choice.method, table, size, defaults, calibration, around.server),
-        sql=step_sql(table, choice, definitions.get(table.name, "")),
+        sql=step_sql(table, choice, definitions.get(table.name, ""), rollback_hours=defaults.rollback_hours),
         definition=lines,
         fingerprint=fingerprint_of(lines),
     )
@@ -262,7 +262,7 @@ def _estimate(
         log_bytes = int(server.variables.get("innodb_online_alter_log_max_size") or 0)
         peak = size + table.index_bytes + log_bytes
         return _timed(Estimate(bytes_written=3 * size, extra_disk_peak_bytes=peak), 3 * size, calibration)
-    if method is Method.DIRECT_ALTER:
+    if method in {Method.DIRECT_ALTER, Method.CONVERT}:
         return _timed(Estimate(bytes_written=size, extra_disk_peak_bytes=size), size, calibration)
     return Estimate()
 

@@ -12,6 +12,7 @@ from typing import Final
 from migrator.model import Finding, Key, Method, Server, Table, TablespaceKind
 from migrator.planner.checks import (
     CHECKS,
+    CONVERTIBLE,
     RELAY_NEEDS_NO_NAME,
     RELAY_SERVES,
     SKIPS,
@@ -24,6 +25,7 @@ from migrator.planner.checks import (
     relay_impossible,
     relay_off,
 )
+from migrator.planner.convert import CONVERT_CHECKS
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.plan import Policy
 from migrator.planner.units import about
@@ -64,6 +66,8 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
             return Choice(Method.SKIP, f"{reason.message}.", (reason,), key)
     if table.tablespace_kind in {TablespaceKind.GENERAL, TablespaceKind.MYSQL}:
         return _with_its_tablespace(table, policy, around, key)
+    if policy.convert and table.engine in CONVERTIBLE:
+        return _by_conversion(table, around, key)
     findings = examine(table, around, CHECKS)
     blocking = [f for f in findings if f.blocks]
     size = real_bytes(table, around)
@@ -107,6 +111,15 @@ def _by_relay(
 def _has_own_file(table: Table) -> bool:
     # ALTER ... ENCRYPTION='Y' of a table in ibdata1 is refused with 3825; a copy leaves ibdata1.
     return bool(table.segments) and all(s.kind is TablespaceKind.FILE_PER_TABLE for s in table.segments)
+
+
+def _by_conversion(table: Table, around: Around, key: Key | None) -> Choice:
+    findings = examine(table, around, CONVERT_CHECKS)
+    blocking = [f for f in findings if f.blocks]
+    if blocking:
+        return Choice(Method.REFUSE, _refusal(blocking), findings, key)
+    why = f"{about(real_bytes(table, around))} of {table.engine}: one ALTER to InnoDB, nobody uses it meanwhile."
+    return Choice(Method.CONVERT, why, findings, key)
 
 
 def _with_its_tablespace(table: Table, policy: Policy, around: Around, key: Key | None) -> Choice:

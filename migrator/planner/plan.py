@@ -1,7 +1,7 @@
 """The plan as types: what a DBA reviews, what `apply` is given. Frozen, strict, nothing unknown allowed.
 
 Pure. Made by `planner.make`, read and written by `planner.file`; `plans/plan.schema.json` is made from
-these types, docstrings included. Sizes and times (names with `bytes`, `seconds` or `days`) may be written
+these types, docstrings included. Sizes and times (names with `bytes`, `seconds`, `hours` or `days`) may be written
 with a unit in YAML (`8 MiB`, `0.5 s`, `7 d`).
 """
 
@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from migrator.model import Finding, Flavour, Method, TableName
-from migrator.planner.units import ByteCount, Days, Seconds, WholeSeconds
+from migrator.planner.units import ByteCount, Days, Hours, Seconds, WholeSeconds
 
 FORMAT: Final = 1
 """The version of the plan file's format; a file of another version is refused."""
@@ -118,8 +118,9 @@ class Policy(_Part):
     """Tables that a copy by triggers cannot serve (foreign keys, triggers, named CHECKs, no key) are moved by the
     server itself, through an encrypted tablespace. Transactions of several statements that are open at the end of a
     move can get error 1412 or 1213 from them; traffic of single statements gets none. false: they are refused."""
-    convert: Literal[False] = False
-    """Tables of other engines than InnoDB are refused; this version converts none."""
+    convert: bool = False
+    """Convert MyISAM, CSV and ARCHIVE tables to encrypted InnoDB ones: nobody reads or writes a table while it is
+    rewritten. false: they are refused."""
 
 
 def _day_or_time(value: object) -> object:
@@ -170,6 +171,9 @@ class Defaults(_Part):
     """No chunk is made larger than this, by the average row."""
     retain_days: Annotated[Days, Field(ge=0, le=3650)] = 7
     """How long the old table is kept, in clear, after the swap; `cleanup` removes it afterwards."""
+    rollback_hours: Annotated[Hours, Field(ge=0, le=3650 * 24)] = 0
+    """How long the old table is kept current after the swap, so that `rollback` can take the swap back; never longer
+    than it is kept. Until then each change is written twice. 0: not at all."""
     log_max_bytes: Annotated[ByteCount, Field(ge=2**20, le=2**50)] = 2**30
     """The log of a step may grow to this; then the step is given up and its triggers are removed."""
     log_max_entries: Annotated[int, Field(ge=1000, le=10**12)] = 10_000_000
@@ -255,7 +259,7 @@ def fingerprint_of(definition: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-OF_TABLES: Final = frozenset({Method.SHADOW_COPY, Method.TABLESPACE_RELAY, Method.DIRECT_ALTER})
+OF_TABLES: Final = frozenset({Method.SHADOW_COPY, Method.TABLESPACE_RELAY, Method.DIRECT_ALTER, Method.CONVERT})
 """Methods that change one table, and no tablespace."""
 
 

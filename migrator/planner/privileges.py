@@ -74,7 +74,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
     Right("CREATE", Level.SCHEMA, Need.COPY, "create the shadow and the log, RENAME"),
     Right("ALTER", Level.SCHEMA, Need.COPY, "ENCRYPTION='Y', build indexes, RENAME"),
     Right("DROP", Level.SCHEMA, Need.COPY, "RENAME; drop the log and, when its time has come, the retained table"),
-    Right("LOCK TABLES", Level.SCHEMA, Need.COPY, "the exclusive moments of milliseconds, direct-alter"),
+    Right("LOCK TABLES", Level.SCHEMA, Need.COPY, "the exclusive moments of milliseconds, direct-alter, convert"),
     Right("SELECT", Level.JOURNAL, Need.COPY, "read the journal"),
     Right("INSERT", Level.JOURNAL, Need.COPY, "write the journal"),
     Right("UPDATE", Level.JOURNAL, Need.COPY, "write the journal"),

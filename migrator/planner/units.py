@@ -1,6 +1,6 @@
 """Sizes and times as people write them (`8 MiB`, `0.5 s`, `7 d`), exact in both directions.
 
-Pure. A plain number means bytes, seconds or days. What cannot be said exactly is not rounded: it is
+Pure. A plain number means bytes, seconds, hours or days. What cannot be said exactly is not rounded: it is
 refused when read (`0.3 KiB` is no whole number of bytes) and left a plain number when written.
 """
 
@@ -73,13 +73,22 @@ def whole_seconds_of(value: object) -> object:
 
 def days_of(value: object) -> object:
     """The days that a text like `7 d` or `48 h` says; anything but a text is given back as it is."""
+    return _whole(value, "d", "days", "7, 7 d or 48 h")
+
+
+def hours_of(value: object) -> object:
+    """The hours that a text like `24 h` or `2 d` says; anything but a text is given back as it is."""
+    return _whole(value, "h", "hours", "24, 24 h or 2 d")
+
+
+def _whole(value: object, wanted: str, many: str, examples: str) -> object:
     if not isinstance(value, str):
         return value
-    number, unit = _split(value, TIME_PATTERN, "a time such as 7, 7 d or 48 h")
-    days = number * _TIMES[unit] / _TIMES["d"]
-    if days != days.to_integral_value():
-        raise ValueError(f"{value!r} is not a whole number of days")
-    return int(days)
+    number, unit = _split(value, TIME_PATTERN, f"a time such as {examples}")
+    count = number * _TIMES[unit] / _TIMES[wanted]
+    if count != count.to_integral_value():
+        raise ValueError(f"{value!r} is not a whole number of {many}")
+    return int(count)
 
 
 def bytes_text(size: int) -> str:
@@ -110,6 +119,9 @@ Seconds = Annotated[float, BeforeValidator(seconds_of), _schema("number", TIME_P
 
 WholeSeconds = Annotated[int, BeforeValidator(whole_seconds_of), _schema("integer", TIME_PATTERN)]
 """Whole seconds; in YAML also `10 min`."""
+
+Hours = Annotated[int, BeforeValidator(hours_of), _schema("integer", TIME_PATTERN)]
+"""Whole hours; in YAML also `24 h`."""
 
 Days = Annotated[int, BeforeValidator(days_of), _schema("integer", TIME_PATTERN)]
 """Whole days; in YAML also `7 d`."""

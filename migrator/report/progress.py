@@ -63,10 +63,11 @@ def news(event: Event) -> str:
             return f"{event.subject or 'the run'}: waits for {duration(event.seconds)} now: {event.reason}{who}"
         case Moment():
             tries = plural(event.tries, "try", "tries")
-            held = milliseconds(event.held_seconds)
-            return f"{event.subject}: {event.purpose}: held {held}, {tries}, waited {duration(event.waited_seconds)}"
+            held = "done online" if event.held_seconds is None else f"held {milliseconds(event.held_seconds)}"
+            return f"{event.subject}: {event.purpose}: {held}, {tries}, waited {duration(event.waited_seconds)}"
         case Retained():
-            return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}"
+            current = f", current until {event.current_until}" if event.current_until else ""
+            return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}{current}"
         case Noticed():
             return finding_line(event.finding)
         case _:

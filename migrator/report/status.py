@@ -7,7 +7,7 @@ from collections import Counter
 from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json, as_json_line
 from migrator.report.findings import blocker_line
-from migrator.report.summary import retained_grid
+from migrator.report.summary import retained_grid, rollback_notes
 from migrator.report.values import BacklogStatus, RunStatus, StatusReport, StepStatus
 from migrator.report.words import about, count, duration, duration_range, plural
 
@@ -59,13 +59,14 @@ def _steps(steps: tuple[StepStatus, ...]) -> list[Block]:
     blockers = tuple(f"{s.subject}: {blocker_line(b)}" for s in busy for b in s.blockers)
     if blockers:
         blocks.append(Items(blockers))
-    for state, title in (("person", "A person must look"), ("failed", "Failed"), ("refused", "Refused")):
+    titles = (("person", "A person must look"), ("failed", "Failed"), ("refused", "Refused"))
+    for state, title in (*titles, ("rolled-back", "Rolled back")):
         lines = tuple(f"{s.subject}: {s.message or 'no reason recorded'}" for s in steps if s.state == state)
         if lines:
             blocks += [Heading(title), Items(lines)]
     retained = [s.retained for s in steps if s.retained is not None]
     if retained:
-        blocks += [Heading("Retained"), retained_grid(retained)]
+        blocks += [Heading("Retained"), retained_grid(retained), *rollback_notes(retained)]
     return blocks
 
 

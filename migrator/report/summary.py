@@ -10,7 +10,7 @@ from typing import Final
 from migrator.model import TableName
 from migrator.report.blocks import Block, Code, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json
-from migrator.report.values import Leftover, Outcome, RetainedTable, StepOutcome
+from migrator.report.values import ExclusiveMoment, Leftover, Outcome, RetainedTable, StepOutcome
 from migrator.report.words import about, count, duration, milliseconds
 from migrator.sql.names import qualified
 
@@ -48,7 +48,7 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
     blocks += _moments(outcome.steps)
     retained = [s.retained for s in outcome.steps if s.retained is not None]
     if retained:
-        blocks += [Heading("Retained"), retained_grid(retained)]
+        blocks += [Heading("Retained"), retained_grid(retained), *rollback_notes(retained)]
     in_clear = [s for s in outcome.steps if s.in_clear]
     if in_clear:
         lines = tuple(f"{s.subject} ({s.outcome})" for s in in_clear)
@@ -63,9 +63,34 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
 
 
 def retained_grid(retained: Iterable[RetainedTable]) -> Grid:
-    """The old tables that are kept, in clear, and until when."""
+    """The old tables that are kept, in clear, and until when; and whether the swap can be taken back."""
+    tables = tuple(retained)
     columns = (wrapping("retained table, in clear"), left("until"), right("size"))
-    return Grid(columns, tuple((str(r.name), r.until, about(r.size_bytes) if r.size_bytes else "") for r in retained))
+    rows = tuple((str(r.name), r.until, about(r.size_bytes) if r.size_bytes else "") for r in tables)
+    if not any(r.current_until for r in tables):
+        return Grid(columns, rows)
+    can = (f"NO: {r.no_rollback}" if r.no_rollback else r.current_until or "no" for r in tables)
+    return Grid(
+        (*columns, wrapping("rollback until")), tuple((*row, word) for row, word in zip(rows, can, strict=True))
+    )
+
+
+def rollback_notes(retained: Iterable[RetainedTable]) -> list[Block]:
+    """What it means that retained tables are kept current, and how to end it."""
+    kept = [r for r in retained if r.current_until]
+    if not kept:
+        return []
+    blocks: list[Block] = [
+        Paragraph(
+            "Tables that can be rolled back have triggers that write each change to the old table, too. Before you"
+            " alter such a table, end that: migrator rollback TABLE --forget (its triggers go, the old table stays)."
+        )
+    ]
+    if any(r.no_rollback for r in kept):
+        blocks.append(
+            Paragraph("NO: the triggers only cost time now. migrator rollback TABLE --forget takes them off.", "bad")
+        )
+    return blocks
 
 
 def _worked(step: StepOutcome) -> tuple[str, ...]:
@@ -85,19 +110,23 @@ def _reasons(steps: Iterable[StepOutcome]) -> list[Block]:
 
 def _moments(steps: Iterable[StepOutcome]) -> list[Block]:
     rows = tuple(
-        (s.subject, m.purpose, count(m.tries), duration(m.waited_seconds), milliseconds(m.held_seconds))
-        for s in steps
-        for m in s.moments
+        (s.subject, m.purpose, count(m.tries), duration(m.waited_seconds), _held(m)) for s in steps for m in s.moments
     )
     if not rows:
         return []
     columns = (wrapping("exclusive moment"), wrapping("purpose"), right("tries"), right("waited"), right("held"))
-    longest = max(m.held_seconds for s in steps for m in s.moments)
-    return [
-        Heading("Exclusive moments"),
-        Grid(columns, rows),
-        Paragraph(f"No table was held for longer than {milliseconds(longest)} at a time."),
-    ]
+    measured = [m.held_seconds for s in steps for m in s.moments if m.held_seconds is not None]
+    blocks: list[Block] = [Heading("Exclusive moments"), Grid(columns, rows)]
+    if measured:
+        blocks.append(Paragraph(f"No table was held for longer than {milliseconds(max(measured))} at a time."))
+    if len(measured) < len(rows):
+        online = "Online DDL has its tables for itself when it begins and when it ends; how long is not measured."
+        blocks.append(Paragraph(online))
+    return blocks
+
+
+def _held(moment: ExclusiveMoment) -> str:
+    return "online" if moment.held_seconds is None else milliseconds(moment.held_seconds)
 
 
 def _next(outcome: Outcome, plan: str) -> tuple[str, ...]:

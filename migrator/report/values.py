@@ -130,12 +130,12 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ExclusiveMoment:
-    """One short exclusive hold on a table: what for, how often it was tried, and how long it was held."""
+    """One short exclusive hold on a table: what for, how often it was tried, how long it lasted (None: not measured)."""
 
     purpose: str
     tries: int
     waited_seconds: float
-    held_seconds: float
+    held_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,10 @@ class RetainedTable:
     name: TableName
     until: str
     size_bytes: int = 0
+    current_until: str = ""
+    """It is kept current so long, for a rollback; '' if it is not."""
+    no_rollback: str = ""
+    """Why it cannot be rolled back any more though it is kept current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ class StepStatus:
 
     subject: str
     method: Method
-    state: Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person"]
+    state: Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"]
     """'waiting' for its turn; 'parked' between runs, its triggers in place."""
     phase: str = ""
     rows_done: int = 0
@@ -280,3 +284,15 @@ class Cleaned:
     why: str = ""
     """Why it is kept (`until 2026-03-01`) or forgotten."""
     size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What `rollback` did, or would do, with the swap of one table."""
+
+    table: TableName
+    action: Literal["rolled-back", "would-roll-back", "stopped", "would-stop"]
+    """'stopped': the swap stays, and the retained table is not kept current any more."""
+    rows: int = 0
+    """So many were compared, and are equal."""
+    seconds: float = 0.0

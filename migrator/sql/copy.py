@@ -122,8 +122,8 @@ def lock_for_switch(table: Table, shadow: TableName, log: TableName) -> str:
 # -- compare ----------------------------------------------------------------------------------------
 
 
-def _as_bytes(column: Column, alias: str) -> str:
-    """A value that is equal only if every byte is: collations, JSON numbers and geometry compare loosely."""
+def as_bytes(column: Column, alias: str) -> str:
+    """The value of a column, equal only if every byte is: collations, JSON numbers and geometry compare loosely."""
     name = f"{alias}.{quote(column.name)}"
     if column.data_type in {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"}:
         return f"CAST({name} AS BINARY)"
@@ -149,7 +149,7 @@ def compare_part(
     latter with the columns of alias `origin`. Generated columns are compared where they are stored.
     """
     columns = [column for column in table.columns if column.generated != "VIRTUAL"]
-    equal = " AND ".join(f"{_as_bytes(c, 'origin')} <=> {_as_bytes(c, 'copied')}" for c in columns)
+    equal = " AND ".join(f"{as_bytes(c, 'origin')} <=> {as_bytes(c, 'copied')}" for c in columns)
     index = quote(key_name)
     return Sql(
         f"SELECT (SELECT COUNT(*) FROM {qualified(table.name)} FORCE INDEX ({index}) WHERE {part.text}),"

@@ -39,7 +39,8 @@ TABLES: Final[dict[str, str]] = {
     " definer VARCHAR(300) NOT NULL,"
     " rows_expected BIGINT NOT NULL, bytes BIGINT NOT NULL, rows_copied BIGINT NOT NULL, rows_verified BIGINT NOT NULL,"
     f" started_at {_TIME} NOT NULL, ended_at {_TIME}, copy_seconds DOUBLE NOT NULL,"
-    f" retain_days DOUBLE NOT NULL, retained_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
+    f" retain_days DOUBLE NOT NULL, retained_until {_TIME}, rollback_hours BIGINT NOT NULL DEFAULT 0,"
+    f" current_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
     " backlog_entries BIGINT NOT NULL, backlog_bytes BIGINT NOT NULL, backlog_age DOUBLE NOT NULL,"
     " KEY (schema_name, name)",
     "ranges": "step_id BIGINT UNSIGNED NOT NULL, no INT NOT NULL, low TEXT, high TEXT NOT NULL, at TEXT,"
@@ -50,7 +51,7 @@ TABLES: Final[dict[str, str]] = {
     " PRIMARY KEY (schema_name, name, kind)",
     "moments": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, step_id BIGINT UNSIGNED NOT NULL,"
     f" purpose VARCHAR(40) NOT NULL, probes INT NOT NULL, tries INT NOT NULL,"
-    " waited DOUBLE NOT NULL, held DOUBLE NOT NULL,"
+    " waited DOUBLE NOT NULL, held DOUBLE NULL,"
     f" at {_TIME} NOT NULL, KEY (step_id)",
 }
 

@@ -67,5 +67,5 @@ def twin_of(table: TableName, schema: str, run_id: str, *, short: bool = False) 
 
 
 def trigger_name(table: TableName, purpose: str, event: str) -> str:
-    """`_t_log_ins`, `_t_mirror_upd` ...: purpose is log or mirror, event is insert, update or delete."""
+    """`_t_log_ins`, `_t_mirror_upd` ...: purpose is log, mirror or back, event is insert, update or delete."""
     return derived(table.name, f"{purpose}_{event[:3].lower()}")

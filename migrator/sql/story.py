@@ -5,12 +5,14 @@ Made by the very functions that the engine calls; the ranges of the copy stand f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from migrator.model import Key, Method, Table, TableName
 from migrator.sql import relay as say
+from migrator.sql.convert import convert_table, digest
 from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forget, drain_insert, lock_for_switch
-from migrator.sql.keys import key_columns
+from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.statement import Sql
 from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_for_swap, lock_write, rename
@@ -28,7 +30,7 @@ from migrator.sql.table import (
     set_auto_increment,
     together,
 )
-from migrator.sql.triggers import EVENTS, drop_trigger, log_trigger, mirror_trigger
+from migrator.sql.triggers import EVENTS, back_trigger, drop_trigger, log_trigger, mirror_trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ def shadow_copy(
     *,
     journal_schema: str = "migrator",
     deadline: str = "the retention's end",
+    rollback_hours: int = 0,
 ) -> tuple[Said, ...]:
-    """What `apply` runs to encrypt a table by shadow-copy."""
+    """What `apply` runs to encrypt a table by shadow-copy, and to keep the old one current where that is wanted."""
     shadow, retained, log, name = shadow_of(table.name), retained_of(table.name), log_of(table.name), table.name
     staging, staged_log = TableName(journal_schema, "step_<n>_shadow"), TableName(journal_schema, "step_<n>_log")
     columns = key_columns(key, table.columns)
@@ -93,20 +96,44 @@ def shadow_copy(
         said.append(_said("mirror", set_auto_increment(shadow, 0).shown.removesuffix("0") + "<of the source>"))
     said += [
         *(
-            _said("mirror", mirror_trigger(table, shadow, columns, event), held, "within the same moment")
+            _said("mirror", mirror_trigger(table, shadow, log, columns, event), held, "within the same moment")
             for event in EVENTS
         ),
         *(_said("mirror", _drop(name, "log", event), held, "within the same moment") for event in EVENTS),
         _said("mirror", "UNLOCK TABLES"),
         _said("verify", compare_part(table, shadow, key.name, columns, a_range, a_range)),
-        _said("swap", lock_for_swap(name, shadow), f"{held}; when every older transaction has ended", _SHORT),
+        _said("swap", lock_for_swap(name, shadow, log), f"{held}; when every older transaction has ended", _SHORT),
         _said("swap", rename(name, shadow, retained), held, "within the same moment"),
-        _said("swap", "UNLOCK TABLES"),
-        *(_said("clean", _drop(name, "mirror", event), "the retained table, which nobody uses") for event in EVENTS),
-        _said("clean", drop_table(log)),
+    ]
+    if rollback_hours:
+        said += _kept_current(table, columns, held, rollback_hours)
+    else:
+        unused = "the retained table, which nobody uses"
+        said += [
+            _said("swap", "UNLOCK TABLES"),
+            *(_said("clean", _drop(name, "mirror", event), unused) for event in EVENTS),
+            _said("clean", drop_table(log)),
+        ]
+    said += [
         Said("cleanup", f"{drop_table(retained).shown}  -- by `migrator cleanup`, after {deadline}"),
     ]
     return tuple(said)
+
+
+def _kept_current(table: Table, columns: Sequence[KeyColumn], held: str, hours: int) -> list[Said]:
+    """The triggers turned round in the moment of the swap, and taken off when the time is over."""
+    name, retained, log = table.name, retained_of(table.name), log_of(table.name)
+    within = "within the same moment"
+    backs = [back_trigger(table, retained, log, columns, event) for event in EVENTS]
+    return [
+        *(_said("swap", _drop(name, "mirror", event), held, within) for event in EVENTS),
+        *(_said("swap", back, held, f"{within}; then each change is written twice for {hours} h") for back in backs),
+        _said("swap", "UNLOCK TABLES"),
+        _said("end of rollback", lock_write(name), held, _SHORT),
+        *(_said("end of rollback", _drop(name, "back", event), held, within) for event in EVENTS),
+        _said("end of rollback", "UNLOCK TABLES"),
+        _said("end of rollback", drop_table(log)),
+    ]
 
 
 def _drop(table: TableName, purpose: str, event: str) -> Sql:
@@ -120,6 +147,22 @@ def direct(table: Table) -> tuple[Said, ...]:
         _said("alter", lock_write(table.name), held, _SHORT),
         _said("alter", direct_alter(table.name), held, "the whole rewrite of the table"),
         _said("alter", "UNLOCK TABLES"),
+    )
+
+
+def conversion(table: Table) -> tuple[Said, ...]:
+    """What `apply` runs to convert a table of another engine."""
+    held, twin = _MOMENT.format(table=table.name), TableName("migrator", "step_<n>_shadow")
+    counted = _said("convert", digest(table), held, "one scan of the table")
+    return (
+        _said("twin", create_shadow(table.name, twin), f"shared metadata lock on {table.name}", "milliseconds"),
+        _said("twin", convert_table(replace(table, name=twin)), "an empty table that nobody else uses"),
+        _said("twin", drop_table(twin)),
+        _said("convert", lock_write(table.name), held, _SHORT),
+        counted,
+        _said("convert", convert_table(table), held, "the whole rewrite of the table"),
+        counted,
+        _said("convert", "UNLOCK TABLES"),
     )
 
 
@@ -158,12 +201,16 @@ def tablespace(name: str, tables: int) -> tuple[Said, ...]:
     return (_said("alter", encrypt_tablespace(name), locks, longest),)
 
 
-def statements(table: Table, method: Method, key: Key | None, create_table: str = "") -> tuple[Said, ...]:
+def statements(
+    table: Table, method: Method, key: Key | None, create_table: str = "", *, rollback_hours: int = 0
+) -> tuple[Said, ...]:
     """The statements of a table's step; none if it is skipped, refused or done with its tablespace."""
     if method is Method.SHADOW_COPY and key is not None:
-        return shadow_copy(table, key, create_table)
+        return shadow_copy(table, key, create_table, rollback_hours=rollback_hours)
     if method is Method.TABLESPACE_RELAY:
         return relayed(table, create_table)
     if method is Method.DIRECT_ALTER:
         return direct(table)
+    if method is Method.CONVERT:
+        return conversion(table)
     return ()

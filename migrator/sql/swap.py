@@ -32,14 +32,22 @@ def lock_write(table: TableName) -> str:
     return f"LOCK TABLES {qualified(table)} WRITE"
 
 
-def lock_for_swap(source: TableName, shadow: TableName) -> str:
-    """LOCK TABLES for the swap: RENAME is allowed under it when all its tables are locked WRITE (8.0.13)."""
-    return f"LOCK TABLES {qualified(source)} WRITE, {qualified(shadow)} WRITE"
+def lock_for_swap(source: TableName, shadow: TableName, log: TableName) -> str:
+    """LOCK TABLES for the swap: RENAME is allowed under it when all its tables are locked WRITE (8.0.13).
+
+    The log, which the mirror triggers can write to, is locked with them anyway; named, it can be read.
+    """
+    return f"LOCK TABLES {qualified(source)} WRITE, {qualified(shadow)} WRITE, {qualified(log)} WRITE"
 
 
 def rename(source: TableName, shadow: TableName, retained: TableName) -> Sql:
     """The swap: both names change in one atomic statement, while both tables are locked."""
     return Sql(f"RENAME TABLE {qualified(source)} TO {qualified(retained)}, {qualified(shadow)} TO {qualified(source)}")
+
+
+def rename_back(table: TableName, retained: TableName, shadow: TableName) -> Sql:
+    """The rollback: the swap's names, the other way round."""
+    return rename(table, retained, shadow)
 
 
 def direct_alter(table: TableName) -> Sql:

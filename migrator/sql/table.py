@@ -98,6 +98,13 @@ def create_log(log: TableName, key: Sequence[KeyColumn]) -> Sql:
     )
 
 
+NO_FENCE: Final = f"seq & {2**_BUCKET_BITS - 1} > 0"
+"""What tells entries, and marks of what could not be mirrored or written back, from fences."""
+
+MARK: Final = f"k1 IS NULL AND {NO_FENCE}"
+"""What tells marks from entries and fences: a mark has no key."""
+
+
 def fence_log(log: TableName) -> Sql:
     """A row without a key at the beginning of each bucket, so that no gap reaches from one into another."""
     return Sql(
@@ -200,8 +207,8 @@ def auto_increment(create: str) -> int | None:
     return next((int(m[1]) for m in found), None)
 
 
-def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
-    """Substitute only where the match starts outside quotes."""
+def outside_quotes(text: str, pattern: str, replacement: str) -> str:
+    """The text with each match replaced that starts outside quotes."""
     free = {position for position, _ in _spans(text)}
     return re.sub(pattern, lambda m: replacement if m.start() in free else m[0], text)
 
@@ -209,9 +216,9 @@ def _outside_quotes(text: str, pattern: str, replacement: str) -> str:
 def without_options(create: str) -> tuple[tuple[str, ...], str]:
     """A definition without the options AUTO_INCREMENT, ENCRYPTION and TABLESPACE, and without the table's name."""
     definition = parse_definition(create)
-    options = _outside_quotes(definition.options, r" ?AUTO_INCREMENT=\d+", "")
-    options = _outside_quotes(options, r" ?(?:/\*!80016 )?ENCRYPTION='[YyNn]'(?: \*/)?", "")
-    options = _outside_quotes(options, r"/\*!50100 TABLESPACE `?[^*]*?`? \*/ ?", "")
+    options = outside_quotes(definition.options, r" ?AUTO_INCREMENT=\d+", "")
+    options = outside_quotes(options, r" ?(?:/\*!80016 )?ENCRYPTION='[YyNn]'(?: \*/)?", "")
+    options = outside_quotes(options, r"/\*!50100 TABLESPACE `?[^*]*?`? \*/ ?", "")
     return definition.items, options.strip()
 
 

@@ -1,4 +1,5 @@
-"""The triggers that make the shadow follow the source: first they log, then they mirror.
+"""The triggers that make the shadow follow the source: first they log, then they mirror; and, after the swap, the
+retained table the one in use.
 
 Log triggers append the key of what changed, in the application's own transaction; an append takes no lock
 that anybody waits for. Mirror triggers write the change itself, by key; they are made only once both tables
@@ -24,6 +25,9 @@ EVENTS = ("DELETE", "UPDATE", "INSERT")
 holds rows that the source holds, so nothing that is mirrored can be a duplicate."""
 
 
+PURPOSES = ("log", "mirror", "back")
+
+
 def trigger(schema: str, name: str) -> str:
     """`schema`.`trigger`, quoted."""
     return f"{quote(schema)}.{quote(name)}"
@@ -42,21 +46,24 @@ def _key_kept(names: Sequence[str]) -> str:
     return " AND ".join(f"NEW.{quote(name)} <=> OLD.{quote(name)}" for name in names)
 
 
+_IF_GONE = "DECLARE EXIT HANDLER FOR 1146 BEGIN END;"
+
+
+def _mark(log: TableName) -> str:
+    return f"INSERT INTO {qualified(log)} () VALUES ();"
+
+
 def log_trigger(table: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
-    """Appends the changed key: the old one, and the new one if it is another."""
+    """Appends the changed key: the old one, and the new one if it is another.
+
+    Where somebody has dropped the log, the application's write goes on (the handler; without a warning, and
+    LAST_INSERT_ID() as before, seen on 9.7.4): a log that is gone is noticed by whoever reads it.
+    """
     names = [part.column.name for part in key]
     append = f"INSERT INTO {qualified(log)} ({', '.join(log_columns(key))}) VALUES"
-    if event == "INSERT":
-        return _create(table, "log", event, f"{append} ({_values('NEW', names)})")
-    if event == "DELETE":
-        return _create(table, "log", event, f"{append} ({_values('OLD', names)})")
-    return _create(
-        table,
-        "log",
-        event,
-        f"BEGIN {append} ({_values('OLD', names)});"
-        f" IF NOT ({_key_kept(names)}) THEN {append} ({_values('NEW', names)}); END IF; END",
-    )
+    old, new = f"{append} ({_values('OLD', names)});", f"{append} ({_values('NEW', names)});"
+    changed = {"INSERT": new, "DELETE": old, "UPDATE": f"{old} IF NOT ({_key_kept(names)}) THEN {new} END IF;"}
+    return _create(table, "log", event, f"BEGIN {_IF_GONE} {changed[event]} END")
 
 
 def _new(column: Column) -> str:
@@ -75,26 +82,44 @@ def _new(column: Column) -> str:
     return f"IF({seconds} = 0, '0000-00-00 00:00:00', CONCAT({instant}, '+00:00'))"
 
 
-def mirror_trigger(table: Table, shadow: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
-    """Does to the shadow what was done to the source, by key; deletes and inserts only when the key changes."""
+def mirror_trigger(table: Table, shadow: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
+    """Does to the shadow what was done to the source, by key; deletes and inserts only when the key changes.
+
+    What cannot be done (a duplicate after TRUNCATE of the source, a shadow that somebody has dropped) is marked
+    in the log instead, and the application's write goes on. A mark ends the copy: see `engine.watch`. The mark is
+    part of the application's transaction. Without the log nothing can be marked, so then the write fails.
+    """
+    otherwise = f"DECLARE EXIT HANDLER FOR SQLEXCEPTION {_mark(log)}"
+    return _create(table.name, "mirror", event, f"BEGIN {otherwise} {_same_change(table, shadow, key, event)} END")
+
+
+def back_trigger(table: Table, retained: TableName, log: TableName, key: Sequence[KeyColumn], event: str) -> Sql:
+    """Does to the retained table what was done to the new one; what cannot be done is marked in the log instead.
+
+    The mirror lives for minutes, this for days, and meanwhile people alter the table: a column that is gone
+    (1054) or wider (1406) must not make the application's write fail. A deadlock or a lock wait that ran out
+    does go to the application: the server has undone its statement. The mark is an INSERT without a look
+    whether there is one, since a look would lock, and make deadlocks. Without the log (1146) nothing is left
+    to be marked: then there is no rollback. (All seen on 9.7.4.)
+    """
+    otherwise = f"DECLARE EXIT HANDLER FOR SQLEXCEPTION, SQLWARNING BEGIN {_IF_GONE} {_mark(log)} END;"
+    return _create(table.name, "back", event, f"BEGIN {otherwise} {_same_change(table, retained, key, event)} END")
+
+
+def _same_change(table: Table, other: TableName, key: Sequence[KeyColumn], event: str) -> str:
     columns = stored_columns(table)
     names = [part.column.name for part in key]
     there = " AND ".join(f"{quote(name)} = OLD.{quote(name)}" for name in names)
     values = ", ".join(_new(column) for column in columns)
-    insert = f"INSERT INTO {qualified(shadow)} ({column_list(columns)}) VALUES ({values})"
-    delete = f"DELETE FROM {qualified(shadow)} WHERE {there}"
+    insert = f"INSERT INTO {qualified(other)} ({column_list(columns)}) VALUES ({values});"
+    delete = f"DELETE FROM {qualified(other)} WHERE {there};"
     if event == "INSERT":
-        return _create(table.name, "mirror", event, insert)
+        return insert
     if event == "DELETE":
-        return _create(table.name, "mirror", event, delete)
+        return delete
     assign = ", ".join(f"{quote(c.name)} = {_new(c)}" for c in columns)
-    update = f"UPDATE {qualified(shadow)} SET {assign} WHERE {there}"
-    return _create(
-        table.name,
-        "mirror",
-        event,
-        f"BEGIN IF {_key_kept(names)} THEN {update}; ELSE {delete}; {insert}; END IF; END",
-    )
+    update = f"UPDATE {qualified(other)} SET {assign} WHERE {there};"
+    return f"IF {_key_kept(names)} THEN {update} ELSE {delete} {insert} END IF;"
 
 
 def drop_trigger(schema: str, name: str) -> Sql:

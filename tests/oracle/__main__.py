@@ -46,7 +46,8 @@ class Result:
         self.totals.update(
             rows=told.rows, chunks=told.chunks, transactions=len(told.seen.seconds), cuts=told.seen.cuts,
             looked_up=sum(told.seen.looked_up.values()), reads=told.reads, set_back=told.numbers_set_back,
-            collisions=len(told.seen.collisions), relayed=told.schema.relayed, met_relay=len(told.seen.met_relay),
+            collisions=len(told.seen.collisions), taken_back=int(told.taken_back > 0),
+            relayed=told.schema.relayed, met_relay=len(told.seen.met_relay),
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -55,7 +56,8 @@ class Result:
             f"{self.done} seeds from {self.first} in {seconds:.0f} s: {len(self.failed)} failed {self.failed}\n"
             f"{of['rows']:,} rows in {of['chunks']:,} chunks; {of['transactions']:,} transactions, {of['reads']:,}"
             f" snapshots read, {of['cuts']:,} links cut, {of['looked_up']:,} outcomes looked up, {of['set_back']} times"
-            f" a number came again that no row had had, {of['collisions']} transactions met an exclusive moment (1213)\n"
+            f" a number came again that no row had had, {of['collisions']} transactions met an exclusive moment (1213),"
+            f" {of['taken_back']} swaps taken back\n"
             f"{of['relayed']} of the tables were relayed: {of['met_relay']} transactions got 1412 or 1213 of that\n"
             "features: " + ", ".join(f"{name} {number}" for name, number in self.features.most_common())
         )
@@ -77,13 +79,12 @@ def soak(first: int, count: int, *, migrate: bool) -> int:
 
 
 def one(server: RunningServer, dba: Account, seed: int, *, migrate: bool) -> Told | None:
-    """One seed; None if it ended with an error. Every fifth has its links cut, one of ten is relayed."""
+    """One seed; None if it ended with an error. Every fifth has its links cut; of ten one is taken back, one relayed."""
     try:
         with laboratory(server, dba) as lab:
-            relayed = seed % 10 == 3
-            return run_trial(
-                lab, seed, relayed=relayed, migrate=migrate, cut=seed % 5 == 0, seconds=0.3 if migrate else 1.5
-            )
+            back, relayed, cut = migrate and seed % 10 == 3, seed % 10 == 7, seed % 5 == 0
+            seconds = 0.3 if migrate else 1.5
+            return run_trial(lab, seed, relayed=relayed, migrate=migrate, back=back, cut=cut, seconds=seconds)
     except Exception:  # noqa: BLE001 - told, and counted as failed
         traceback.print_exc(limit=LINES_OF_TRACE, file=sys.stdout)
         return None

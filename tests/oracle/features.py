@@ -124,8 +124,10 @@ def _of(draft: Draft, *families: str) -> list[Column]:
 
 
 def _shown(columns: Sequence[Column]) -> list[Column]:
-    """Columns that an expression of the definition may use."""
-    return [c for c in columns if c.kind.family not in {"geometry", "vector"} and c.extra != "AUTO_INCREMENT"]
+    """Columns that an expression of the definition may use; of a TIMESTAMP it would depend on the time zone, and the
+    table be refused."""
+    unfit = {"geometry", "vector", "timestamp"}
+    return [c for c in columns if c.kind.family not in unfit and c.extra != "AUTO_INCREMENT"]
 
 
 def _add(draft: Draft, index: str) -> None:

@@ -65,6 +65,10 @@ class Hand:
             cursor.execute(f"SET sql_mode = '{SQL_MODE}', time_zone = '+00:00'")
         return connection
 
+    def beside(self) -> Connection:
+        """A second connection, for a question; the caller closes it."""
+        return self._open()
+
     def do(
         self,
         sql: str,

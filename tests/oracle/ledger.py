@@ -174,12 +174,17 @@ def read(cursor: Cursor, schema: Schema, rest: str = "") -> list[Exact]:
 
 def strange(cursor: Cursor, schema: Schema) -> int:
     """How many rows have a generated column that is not what its expression says, or a constant that is none."""
-    wrong = [f"NOT ({quote(name)} <=> ({expression}))" for name, expression, _ in schema.generated]
+    wrong = [f"NOT ({_bytes(quote(name))} <=> {_bytes(expression)})" for name, expression, _ in schema.generated]
     wrong += [f"NOT ({quote(one.name)} <=> {one.value})" for one in schema.constants if one.type != "JSON"]
     if not wrong:
         return 0
     cursor.execute(f"SELECT COUNT(*) FROM {schema.sql} WHERE {' OR '.join(wrong)}")
     return int((cursor.fetchone() or (0,))[0])
+
+
+def _bytes(expression: str) -> str:
+    # As bytes: a column and what it is computed from may have collations that cannot be compared (1267).
+    return f"CAST(CONVERT(({expression}) USING utf8mb4) AS BINARY)"
 
 
 def difference(must: Sequence[Exact], found: Sequence[Exact]) -> str:

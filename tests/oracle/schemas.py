@@ -142,12 +142,9 @@ class Schema:
         return f"CREATE TABLE {self.sql} ({', '.join(columns + indexes)}) {' '.join(self.options)} {self.partitions}"
 
     def after_load(self) -> tuple[str, ...]:
-        """ALTERs once the rows are there, and what else comes then."""
-        alters = (
-            f"ALTER TABLE {self.sql} ADD COLUMN {_constant(one)}, ALGORITHM = INSTANT"
-            for one in self.constants
-            if one.instant
-        )
+        """ALTERs once the rows are there (instant where the server can, which it cannot beside FULLTEXT or compression),
+        and what else comes then."""
+        alters = (f"ALTER TABLE {self.sql} ADD COLUMN {_constant(one)}" for one in self.constants if one.instant)
         return (*alters, *self.after)
 
 

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from migrator.engine import pace, ranges
+from migrator.engine.rollback import RollbackOptions, rollback
+from migrator.errors import MigratorError
 from migrator.events import ChunkCopied, Event, RangeCopied
 from tests.oracle.hand import Hand, Seen, UnexpectedAnswer
 from tests.oracle.ledger import difference, read, strange
@@ -27,9 +29,7 @@ from tests.oracle.schemas import Schema
 from tests.oracle.stage import Stage
 from tests.oracle.threads import Cutter, Reader, Thread, Witness
 from tests.oracle.writers import Counter, Writer
-
-if TYPE_CHECKING:
-    from tests.server.engine.kit import Lab
+from tests.server.engine.kit import SMALL, Lab
 
 MOST_COLLISIONS: Final = 2
 MOST_AGAIN: Final = 5
@@ -56,6 +56,8 @@ class Told:
     again: int = 0
     """How often a relay had to be applied again, since transactions stood in its way."""
     writers: int = 0
+    taken_back: int = 0
+    """Rows that the old table had when the swap was taken back."""
 
     @property
     def failures(self) -> list[str]:
@@ -72,6 +74,8 @@ class Told:
 
     def __str__(self) -> str:
         done = f"{self.rows} rows, {self.chunks} chunks, {len(self.seen.seconds)} transactions, p95 {self.latency_ms(0.95):.0f} ms"
+        if self.taken_back:
+            done += f", taken back with {self.taken_back} rows"
         if self.seen.collisions:
             done += f", {len(self.seen.collisions)} met an exclusive moment ({', '.join(self.seen.collisions)})"
         if self.schema.relayed:
@@ -112,12 +116,14 @@ def run_trial(
     *,
     relayed: bool = False,
     migrate: bool = True,
+    back: bool = False,
     cut: bool = False,
     seconds: float = 0.3,
 ) -> Told:
     """Make, use, migrate, compare. With `migrate=False` nobody migrates: what is told then is the oracle's own mistake.
 
     With `relayed` the seed's table is one that cannot be copied.
+    With `back` the swap is taken back after a while, the application going on all the time.
     """
     began = time.monotonic()
     scene = make_scene(lab, seed, schema, relayed=relayed)
@@ -131,12 +137,15 @@ def run_trial(
         with _application(lab, seed, scene, stage, told, cut=cut):
             stage.hold(seconds)
             if migrate:
-                _migrate(lab, scene, stage, told)
+                _migrate(lab, scene, stage, told, rollback_hours=24 if back else 0)
+            if back and not told.wrong:
+                stage.hold(seconds)
+                _take_back(lab, scene, stage, told)
             stage.over()
             stage.hold(seconds, moments=1)
     except UnexpectedAnswer as answer:
         told.wrong.append(str(answer))
-    _compare(lab, scene, before, told, migrated=migrate)
+    _compare(lab, scene, before, told, encrypted=migrate and not back)
     told.seconds = time.monotonic() - began
     return told
 
@@ -147,7 +156,7 @@ def run_quietly(lab: Lab, seed: int, schema: Schema) -> Told:
     before = lab.show_create(schema.table)
     told = Told(seed, schema, Seen())
     _migrate(lab, scene, Stage(), told)
-    _compare(lab, scene, before, told, migrated=True)
+    _compare(lab, scene, before, told, encrypted=True)
     return told
 
 
@@ -197,7 +206,7 @@ def _application(lab: Lab, seed: int, scene: Scene, stage: Stage, told: Told, *,
                 raise errors[0]
 
 
-def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told) -> None:
+def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told, *, rollback_hours: int = 0) -> None:
     counted: Counted[type[Event]] = Counted()
 
     class Listening:
@@ -208,7 +217,7 @@ def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told) -> None:
             counted[type(event)] += 1
             stage.meet(event)
 
-    plan = lab.plan(scene.schema.table)
+    plan = lab.plan(scene.schema.table, defaults=SMALL.model_copy(update={"rollback_hours": rollback_hours}))
     (step,) = plan.steps
     if step.method is not scene.schema.method:
         told.wrong.append(f"method {step.method}, not {scene.schema.method}: {step.why}")
@@ -226,7 +235,17 @@ def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told) -> None:
         told.wrong.append(f"{ran.step.outcome}: {ran.step.message}")
 
 
-def _compare(lab: Lab, scene: Scene, before: str, told: Told, *, migrated: bool) -> None:
+def _take_back(lab: Lab, scene: Scene, stage: Stage, told: Told) -> None:
+    """The old table is in use again, with all that was written since; anything else is wrong."""
+    options = RollbackOptions(f"{lab.schema}.{scene.schema.table}")
+    try:
+        with small_pieces(), closing(lab.session()) as session:
+            told.taken_back = rollback(session, options, stage.meet).rows
+    except MigratorError as error:
+        told.wrong.append(f"not rolled back: {error}")
+
+
+def _compare(lab: Lab, scene: Scene, before: str, told: Told, *, encrypted: bool) -> None:
     """Rows against the ledger, the definition against what it was, indexes against rows; and nothing of ours is left."""
     schema = scene.schema
     with closing(lab.connect(autocommit=True)) as connection, connection.cursor() as cursor:
@@ -242,8 +261,8 @@ def _compare(lab: Lab, scene: Scene, before: str, told: Told, *, migrated: bool)
     after = lab.show_create(schema.table)
     if definition(after) != definition(before):
         told.wrong.append(f"the definition is another one:\n{before}\n{after}")
-    if migrated and not lab.encrypted(schema.table):
-        told.wrong.append("it is not encrypted")
+    if encrypted != lab.encrypted(schema.table):
+        told.wrong.append(f"it is {'not ' if encrypted else ''}encrypted")
     if left := [n for n in lab.names() if n.endswith(("_shadow", "_log", "_ins", "_upd", "_del"))]:
         told.wrong.append(f"left behind: {left}")
     if lab.spaces():

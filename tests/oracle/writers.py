@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
@@ -24,7 +25,7 @@ ISOLATION: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 DEADLOCK: Final = 1213
 OF_RELAYS: Final = frozenset({1412, DEADLOCK})
 """Errors that a transaction of several statements can get from the end of a move."""
-EXCLUSIVE: Final = frozenset({"log", "mirror", "swap"})
+EXCLUSIVE: Final = frozenset({"log", "mirror", "swap", "rollback"})
 """Phases with an exclusive moment."""
 
 MEETING: Final[frozenset[Habit]] = frozenset({replace_, upsert, insert_ignore, update_ignore, refused, load})
@@ -179,7 +180,8 @@ class Writer(Thread):
 
     def of_a_deadlock(self) -> str:
         """What InnoDB says of a deadlock of rows; '' if it was one of metadata locks, of which InnoDB knows nothing."""
-        with self.hand.connection.cursor() as cursor:
+        # The transaction's own connection answers nothing before an XA ROLLBACK (1614).
+        with closing(self.hand.beside()) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'")
             if int((cursor.fetchone() or (0,))[0]) == self.seen.deadlocks_before:
                 return ""

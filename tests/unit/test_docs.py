@@ -18,11 +18,13 @@ from migrator.engine.relay import LEGS
 from migrator.engine.work import limits_of
 from migrator.model import Column, Key, KeyPart, Method, TableName
 from migrator.planner.file import plan_text
+from migrator.planner.findings import CODES, Code, Stops
 from migrator.planner.make import make_plan
 from migrator.planner.plan import Defaults, Policy
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
-from migrator.sql.story import Said, direct, relayed, shadow_copy, tablespace
+from migrator.sql.story import Said, conversion, direct, relayed, shadow_copy, tablespace
+from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
 
@@ -210,19 +212,24 @@ def reasons_of_blockers() -> set[str]:
     return {w for w in words if re.fullmatch(r"[a-z]+-[a-z]+|clone", w)}
 
 
-def test_every_code_of_a_finding_is_in_the_limits() -> None:
-    """Each with a meaning, and none that does not exist."""
+def known_codes() -> dict[str, Code]:
+    """Every code by its name; none is there twice."""
+    codes = [code for group in CODES.values() for code in group]
+    assert len({code.name for code in codes}) == len(codes)
+    return {code.name: code for code in codes}
+
+
+def test_every_code_of_a_finding_is_known() -> None:
+    """Each has its entry, with a meaning, and there is none that no finding can have."""
     found = findings_in_the_code()
     assert {"blocker-clone", "plain-redo", "foreign-key", "missing-privilege"} <= set(found)
-    table = {code: row for row in rows(text_of("limits.md")) if len(row) == 4 for code in codes_in(row[0])}
-    assert sorted(table) == sorted(found)
-    assert all(len(row[2]) > 20 for row in table.values())
+    assert sorted(known_codes()) == sorted(found)
+    assert all(len(code.meaning) > 20 for code in known_codes().values())
 
 
-def test_the_limits_say_which_findings_stop_a_run() -> None:
+def test_codes_stop_a_run_as_they_say() -> None:
     """As the code does; where it says so in different ways, it depends (on the session that stands in the way)."""
-    table = {code: row[1] for row in rows(text_of("limits.md")) if len(row) == 4 for code in codes_in(row[0])}
-    told = {code: {stops} for code, stops in table.items()}
+    told = {name: {str(code.stops)} for name, code in known_codes().items()}
     blockers = {f"blocker-{reason}" for reason in reasons_of_blockers()}
     found = {code: stops for code, stops in findings_in_the_code().items() if code not in blockers}
     assert {code: told[code] for code in found} == found
@@ -232,16 +239,20 @@ def test_the_limits_say_which_findings_stop_a_run() -> None:
     }
 
 
+def test_the_limits_have_every_code() -> None:
+    """The page is what `make docs` would write now, and has a place for each group, none for others."""
+    assert text_of("limits.md") == limits_text(), "run `make docs`"
+    assert groups_in(text_of("limits.md")) == list(CODES)
+
+
 def test_every_reason_of_a_blocker_is_in_the_limits() -> None:
     """People see these words while they wait."""
     assert all(reason in text_of("limits.md") for reason in reasons_of_blockers())
 
 
 def test_what_is_stopped_has_a_remedy() -> None:
-    """Nobody is left alone with a no; of a server that changed, the meaning is enough."""
-    for row in rows(text_of("limits.md")):
-        if len(row) == 4 and row[1] in {"yes", "it depends"}:
-            assert row[3], row[0]
+    """Nobody is left alone with a no."""
+    assert [code.name for code in known_codes().values() if code.stops is not Stops.NO and not code.remedy] == []
 
 
 # -- rights ---------------------------------------------------------------------------------------
@@ -328,7 +339,8 @@ def story() -> tuple[Said, ...]:
     index = Key("a", (KeyPart("a"),), unique=False)
     table = a_table(TABLE, columns=columns, keys=(a_key("id"), index))
     create = "CREATE TABLE `t` (\n  `id` bigint NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`id`),\n  KEY `a` (`a`)\n)"
-    return (*shadow_copy(table, a_key("id"), create), *direct(table), *tablespace("ts", 2), *relayed(table, create))
+    copies = (*shadow_copy(table, a_key("id"), create), *shadow_copy(table, a_key("id"), create, rollback_hours=24))
+    return (*copies, *direct(table), *conversion(table), *tablespace("ts", 2), *relayed(table, create))
 
 
 def kind_of(said: Said) -> str:
@@ -340,7 +352,7 @@ def kind_of(said: Said) -> str:
 def test_every_statement_is_in_the_table_of_locks() -> None:
     """Whatever plan and review show, the page has a row for it: in its phase, with what it locks."""
     table = [row for row in rows(section("how-it-works.md", "Every lock")) if row[0] != "phase"]
-    assert len({said.phase for said in story()}) == 14
+    assert len({said.phase for said in story()}) == 17
     for said in story():
         cells = [row[1] for row in table if row[0] == said.phase]
         assert any(re.search(rf"\b{kind_of(said)}\b", cell) for cell in cells), f"{said.phase}: {said.text[:60]}"
@@ -358,8 +370,9 @@ def test_every_method_and_phase_is_told() -> None:
     methods = {codes_in(row[0])[0] for row in rows(section("how-it-works.md", "The methods")) if codes_in(row[0])}
     assert methods == set(Method)
     headings = re.findall(r"^### \d\. (\w+)$", text_of("how-it-works.md"), flags=re.MULTILINE)
+    beside = {"alter", "cleanup", "end of rollback", "twin", "convert"}
     legs = [name for name, _ in LEGS if not name.endswith("-wait")]
-    phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in {"alter", "cleanup", *legs}))
+    phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in {*beside, *legs}))
     assert [heading.lower() for heading in headings] == phases
     told = [row[0] for row in rows(section("how-it-works.md", "tablespace-relay"))[1:]]
     assert [*told, "settle"] == legs == list(dict.fromkeys(said.phase for said in story() if said.phase in legs))
@@ -370,7 +383,7 @@ def test_the_names_are_those_that_are_made() -> None:
     page = section("how-it-works.md", "Names of everything it makes")
     told = {code for row in rows(page) for code in codes_in(row[0])}
     made = {shadow_of(TABLE).name, log_of(TABLE).name, retained_of(TABLE).name}
-    made |= {trigger_name(TABLE, p, e) for p in ("log", "mirror") for e in ("insert", "update", "delete")}
+    made |= {trigger_name(TABLE, p, e) for p in ("log", "mirror", "back") for e in ("insert", "update", "delete")}
     assert told == made
     long = "customer_communication_preferences_by_channel_and_country_2026"
     assert f"`{long}`" in page

@@ -315,3 +315,13 @@ def test_timestamps_need_a_server_that_knows_offsets() -> None:
     assert set(findings(timed(), old)) == {"old-timestamp"}
     assert findings(timed(), new) == {}
     assert findings(a_table(), old) == {}
+
+
+def test_document_ids_of_ones_own_are_refused() -> None:
+    """Only together with a FULLTEXT index do their values have to grow."""
+    columns = (a_column("id"), a_column("fts_doc_id", "bigint unsigned"), a_column("note", "text"))
+    words = a_key("note", name="words", unique=False, type="FULLTEXT")
+    for name in NAMES:
+        assert findings(a_table(name, columns=columns, keys=(a_key("id"), words)))["document-ids"].blocks
+        assert "document-ids" not in findings(a_table(name, columns=columns))
+        assert "document-ids" not in findings(a_table(name, keys=(a_key("id"), words)))

@@ -124,6 +124,7 @@ plans = st.builds(
         chunk_time_seconds=st.floats(0.05, 30),
         chunk_max_bytes=st.integers(2**16, 2**30),
         retain_days=st.integers(0, 3650),
+        rollback_hours=st.integers(0, 3650 * 24),
         swap_wait_seconds=st.integers(1, 86400),
         max_extra_disk_bytes=st.none() | sizes,
     ),
@@ -152,6 +153,7 @@ def test_the_file_is_made_for_review() -> None:
     assert "direct_below_bytes: 8 MiB\n" in text
     assert "chunk_time_seconds: 0.5 s\n" in text
     assert "retain_days: 7 d\n" in text
+    assert "rollback_hours: 0 h\n" in text
     assert "\n  # shop.orders: shadow-copy\n  - kind: table\n" in text
     assert "keyring_backup: null\n" in text
 
@@ -246,6 +248,7 @@ BAD = [
     ("order: smallest-first", "order: smalest-first", 'order: "smalest-first" is not allowed', "'smallest-first'?"),
     ("order: smallest-first", "order: random", 'order: "random" is not allowed', "use 'smallest-first'"),
     ("chunk_max_bytes: 16 MiB", "chunk_max_bytes: 16 mb", "chunk_max_bytes: '16 mb' is not a size", ""),
+    ("rollback_hours: 0 h", "rollback_hours: 90 min", "rollback_hours: '90 min' is not a whole number of hours", ""),
     ("retain_days: 7 d", "retain_days: 36 h", "retain_days: '36 h' is not a whole number of days", ""),
     ("format: 1\n", "format: 2\n", "format: 2 is not allowed", "use 1"),
     ("flavour: mysql", "flavour: mysqll", 'flavour: "mysqll" is not allowed', "did you mean 'mysql'?"),

@@ -87,6 +87,7 @@ def test_a_table_pattern_names_its_schema() -> None:
         {"chunk_time_seconds": float("nan")},
         {"chunk_max_bytes": 1},
         {"retain_days": -1},
+        {"rollback_hours": -1},
         {"log_max_bytes": 0},
         {"log_max_entries": 0},
         {"moment_wait_seconds": 0},
@@ -108,10 +109,10 @@ def test_the_defaults_are_within_their_own_limits() -> None:
     assert Defaults.model_validate(Defaults().model_dump()) == Defaults()
 
 
-def test_tables_of_other_engines_cannot_be_converted_by_policy() -> None:
-    """This version converts nothing, and says so instead of ignoring the wish."""
-    with pytest.raises(ValidationError):
-        Policy.model_validate({"convert": True})
+def test_tables_of_other_engines_are_converted_only_if_the_policy_asks() -> None:
+    """The default is no."""
+    assert not Policy().convert
+    assert Policy.model_validate({"convert": True}).convert
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrator.planner.units import about, bytes_of, bytes_text, days_of, seconds_of, whole_seconds_of
+from migrator.planner.units import about, bytes_of, bytes_text, days_of, hours_of, seconds_of, whole_seconds_of
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,18 @@ def test_whole_seconds_and_days_are_whole() -> None:
     """What must be whole is refused when it is not, in whatever unit it is said."""
     assert whole_seconds_of("10 min") == 600
     assert days_of("48 h") == 2
+    assert hours_of("2 d") == 48
     with pytest.raises(ValueError, match="whole number of seconds"):
         whole_seconds_of("0.5 s")
     with pytest.raises(ValueError, match="whole number of days"):
         days_of("36 h")
+    with pytest.raises(ValueError, match="whole number of hours"):
+        hours_of("90 min")
 
 
 def test_numbers_pass_through() -> None:
     """A plain number means bytes, seconds or days, and types other than text are left to the type check."""
-    for reader in (bytes_of, seconds_of, whole_seconds_of, days_of):
+    for reader in (bytes_of, seconds_of, whole_seconds_of, hours_of, days_of):
         assert reader(5) == 5
         assert reader(None) is None
 

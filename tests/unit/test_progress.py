@@ -153,6 +153,10 @@ NEWS: list[tuple[Event, str]] = [
         "shop.orders: swap: held 30 ms, 1 try, waited 4.2 s",
     ),
     (
+        Moment(ORDERS, purpose="move in", probes=3, tries=2, waited_seconds=4.2, held_seconds=None),
+        "shop.orders: move in: done online, 2 tries, waited 4.2 s",
+    ),
+    (
         Retained(ORDERS, table="shop._orders_retained", until="2026-05-08T22:00:00Z"),
         "shop.orders: the old table is kept in clear as shop._orders_retained until 2026-05-08T22:00:00Z",
     ),

@@ -29,7 +29,18 @@ def test_every_command_is_in_the_reference() -> None:
     """Each command has its heading, and each of its own options a row."""
     text = reference_text()
     commands = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
-    assert commands == {"audit", "plan", "dry-run", "apply", "cleanup", "status", "pause", "unpause", "verify"}
+    assert commands == {
+        "audit",
+        "plan",
+        "dry-run",
+        "apply",
+        "cleanup",
+        "rollback",
+        "status",
+        "pause",
+        "unpause",
+        "verify",
+    }
     assert commands == set(re.findall(r"^## migrator (\S+)$", text, flags=re.MULTILINE))
     assert __version__ not in text
 

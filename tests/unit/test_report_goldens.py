@@ -27,11 +27,13 @@ from migrator.planner.make import make_plan
 from migrator.planner.methods import Choice
 from migrator.planner.plan import Estimate, Policy
 from migrator.report.audit import audit_exit_code, audit_html, audit_json, audit_of, audit_text
+from migrator.report.blocks import as_text
 from migrator.report.cleaned import Cleanup, cleanup_exit_code, cleanup_json, cleanup_text
 from migrator.report.planned import planned_lines
 from migrator.report.review import review_exit_code, review_html, review_json, review_markdown, review_text
+from migrator.report.rolled import rollback_json, rollback_text
 from migrator.report.status import at_work, screen, status_json, status_json_line, status_text
-from migrator.report.summary import summary_json, summary_text, way_out
+from migrator.report.summary import retained_grid, rollback_notes, summary_json, summary_text, way_out
 from migrator.report.values import (
     Audit,
     BacklogStatus,
@@ -50,6 +52,7 @@ from migrator.report.values import (
     StatusReport,
     StepOutcome,
     StepStatus,
+    TakenBack,
     server_id,
 )
 from migrator.report.verify import Verification, verify_exit_code, verify_html, verify_json, verify_text
@@ -456,6 +459,16 @@ Next
     )
 
 
+def test_summary_of_what_was_not_measured() -> None:
+    """Online DDL has no time for which a table was held, and the longest one is that of the others."""
+    moved = replace(DONE, moments=(*DONE.moments, ExclusiveMoment("move in", 1, 0.2, None)))
+    text = " ".join(summary_text(Outcome(0, (moved,), run_id="r1", seconds=80), "p.yaml").split())
+    assert "move in 1 0.2 s online" in text
+    assert "No table was held for longer than 32 ms at a time. Online DDL has its tables for itself" in text
+    alone = replace(DONE, moments=(ExclusiveMoment("move in", 1, 0.2, None),))
+    assert "No table was held" not in summary_text(Outcome(0, (alone,), run_id="r1", seconds=80), "p.yaml")
+
+
 LEFTOVERS = (
     Leftover("log", TableName("shop", "_orders_log")),
     Leftover("retained", TableName("shop", "_orders_retained")),
@@ -713,6 +726,36 @@ def test_the_identity_of_a_server() -> None:
     """Reports name the server by its own address unless another one was used."""
     assert server_id(a_server()) == HERE
     assert server_id(a_server(), "/run/mysqld.sock").where == "/run/mysqld.sock"
+
+
+# -- rollback ---------------------------------------------------------------------------------
+
+CURRENT = RetainedTable(TableName("shop", "_a_retained"), UNTIL, MIB, "2026-05-02T22:00:00Z")
+LOST = RetainedTable(TableName("shop", "_b_retained"), UNTIL, MIB, "2026-05-02T22:00:00Z", "a trigger was added")
+
+
+def test_tables_that_can_be_rolled_back_are_told_with_what_to_do_before_they_are_altered() -> None:
+    """Until when, or why not any more, and how it is ended; without such a table there is no word about it."""
+    shown = as_text([retained_grid([CURRENT, LOST]), *rollback_notes([CURRENT, LOST])])
+    assert "2026-05-02T22:00:00Z" in shown
+    assert "NO: a trigger was added" in shown
+    assert shown.count("migrator rollback TABLE --forget") == 2
+    assert as_text(rollback_notes([CURRENT])).count("--forget") == 1
+    plain = RetainedTable(TableName("shop", "_a_retained"), UNTIL, MIB)
+    assert rollback_notes([plain]) == []
+    assert "rollback" not in as_text([retained_grid([plain])])
+
+
+def test_what_a_rollback_did_says_that_the_table_is_in_clear() -> None:
+    """And what comes next; a dry run says what would be."""
+    orders = TableName("shop", "orders")
+    done = rollback_text(TakenBack(orders, "rolled-back", 12_000, 3.0))
+    assert "IN CLEAR" in done
+    assert "12,000 rows were compared and are equal" in done
+    assert "migrator rollback shop.orders   compares" in rollback_text(TakenBack(orders, "would-roll-back"))
+    assert "shop._orders_retained is not kept current any more" in rollback_text(TakenBack(orders, "stopped"))
+    assert "--forget" in rollback_text(TakenBack(orders, "would-stop"))
+    assert json.loads(rollback_json(TakenBack(orders, "stopped")))["action"] == "stopped"
 
 
 def test_review_says_what_can_be_noticed_of_relays() -> None:

@@ -17,11 +17,13 @@ from migrator.sql.copy import (
 from migrator.sql.keys import KeyColumn
 from migrator.sql.names import log_of, retained_of, shadow_of
 from migrator.sql.statement import Sql
-from migrator.sql.swap import after_probe, rename
-from migrator.sql.triggers import EVENTS, drop_trigger, log_trigger, mirror_trigger
+from migrator.sql.swap import after_probe, rename, rename_back
+from migrator.sql.triggers import EVENTS, back_trigger, drop_trigger, log_trigger, mirror_trigger
 from tests.unit.builders import NAMES, NASTY, PLAIN, a_column, a_key, a_table
 
 HEAD = "CREATE DEFINER = CURRENT_USER TRIGGER"
+IF_GONE = "BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END;"
+MARKING = "BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION INSERT INTO `shop`.`_orders_log` () VALUES ();"
 NASTY_KEY = 'k`y %s "ä"'
 
 
@@ -46,15 +48,15 @@ def test_log_triggers_append_the_key() -> None:
     """The key of what changed; after an update the new key too, if it is another one for the server."""
     log = log_of(PLAIN)
     assert log_trigger(PLAIN, log, KEY, "INSERT").shown == (
-        f"{HEAD} `shop`.`_orders_log_ins` AFTER INSERT ON `shop`.`orders` FOR EACH ROW"
-        " INSERT INTO `shop`.`_orders_log` (k1, k2) VALUES (NEW.`a`, NEW.`b`)"
+        f"{HEAD} `shop`.`_orders_log_ins` AFTER INSERT ON `shop`.`orders` FOR EACH ROW {IF_GONE}"
+        " INSERT INTO `shop`.`_orders_log` (k1, k2) VALUES (NEW.`a`, NEW.`b`); END"
     )
     assert log_trigger(PLAIN, log, KEY, "DELETE").shown == (
-        f"{HEAD} `shop`.`_orders_log_del` AFTER DELETE ON `shop`.`orders` FOR EACH ROW"
-        " INSERT INTO `shop`.`_orders_log` (k1, k2) VALUES (OLD.`a`, OLD.`b`)"
+        f"{HEAD} `shop`.`_orders_log_del` AFTER DELETE ON `shop`.`orders` FOR EACH ROW {IF_GONE}"
+        " INSERT INTO `shop`.`_orders_log` (k1, k2) VALUES (OLD.`a`, OLD.`b`); END"
     )
     assert log_trigger(PLAIN, log, KEY, "UPDATE").shown == (
-        f"{HEAD} `shop`.`_orders_log_upd` AFTER UPDATE ON `shop`.`orders` FOR EACH ROW BEGIN"
+        f"{HEAD} `shop`.`_orders_log_upd` AFTER UPDATE ON `shop`.`orders` FOR EACH ROW {IF_GONE}"
         " INSERT INTO `shop`.`_orders_log` (k1, k2) VALUES (OLD.`a`, OLD.`b`);"
         " IF NOT (NEW.`a` <=> OLD.`a` AND NEW.`b` <=> OLD.`b`) THEN"
         " INSERT INTO `shop`.`_orders_log` (k1, k2) VALUES (NEW.`a`, NEW.`b`); END IF; END"
@@ -64,22 +66,22 @@ def test_log_triggers_append_the_key() -> None:
 def test_log_triggers_of_a_nasty_name() -> None:
     """Backticks doubled, per cent signs single, dots and quotes as they are."""
     assert log_trigger(NASTY, log_of(NASTY), ODD_KEY, "INSERT").shown == (
-        f"{HEAD} {ODD_SCHEMA}.`_{ODD_NAME}_log_ins` AFTER INSERT ON {ODD_SCHEMA}.`{ODD_NAME}` FOR EACH ROW"
-        f" INSERT INTO {ODD_SCHEMA}.`_{ODD_NAME}_log` (k1) VALUES (NEW.{ODD_COLUMN})"
+        f"{HEAD} {ODD_SCHEMA}.`_{ODD_NAME}_log_ins` AFTER INSERT ON {ODD_SCHEMA}.`{ODD_NAME}` FOR EACH ROW {IF_GONE}"
+        f" INSERT INTO {ODD_SCHEMA}.`_{ODD_NAME}_log` (k1) VALUES (NEW.{ODD_COLUMN}); END"
     )
 
 
 def test_mirror_triggers_write_by_key() -> None:
     """UPDATE by key; DELETE and INSERT only when the key changes. Generated columns are not named."""
-    shadow = shadow_of(PLAIN)
-    assert mirror_trigger(TABLE, shadow, KEY, "INSERT").shown.partition(" ROW ")[2] == (
-        "INSERT INTO `shop`.`_orders_shadow` (`a`, `b`, `v`) VALUES (NEW.`a`, NEW.`b`, NEW.`v`)"
+    shadow, log = shadow_of(PLAIN), log_of(PLAIN)
+    assert mirror_trigger(TABLE, shadow, log, KEY, "INSERT").shown.partition(" ROW ")[2] == (
+        f"{MARKING} INSERT INTO `shop`.`_orders_shadow` (`a`, `b`, `v`) VALUES (NEW.`a`, NEW.`b`, NEW.`v`); END"
     )
-    assert mirror_trigger(TABLE, shadow, KEY, "DELETE").shown.partition(" ROW ")[2] == (
-        "DELETE FROM `shop`.`_orders_shadow` WHERE `a` = OLD.`a` AND `b` = OLD.`b`"
+    assert mirror_trigger(TABLE, shadow, log, KEY, "DELETE").shown.partition(" ROW ")[2] == (
+        f"{MARKING} DELETE FROM `shop`.`_orders_shadow` WHERE `a` = OLD.`a` AND `b` = OLD.`b`; END"
     )
-    assert mirror_trigger(TABLE, shadow, KEY, "UPDATE").shown.partition(" ROW ")[2] == (
-        "BEGIN IF NEW.`a` <=> OLD.`a` AND NEW.`b` <=> OLD.`b` THEN"
+    assert mirror_trigger(TABLE, shadow, log, KEY, "UPDATE").shown.partition(" ROW ")[2] == (
+        f"{MARKING} IF NEW.`a` <=> OLD.`a` AND NEW.`b` <=> OLD.`b` THEN"
         " UPDATE `shop`.`_orders_shadow` SET `a` = NEW.`a`, `b` = NEW.`b`, `v` = NEW.`v`"
         " WHERE `a` = OLD.`a` AND `b` = OLD.`b`;"
         " ELSE DELETE FROM `shop`.`_orders_shadow` WHERE `a` = OLD.`a` AND `b` = OLD.`b`;"
@@ -89,9 +91,10 @@ def test_mirror_triggers_write_by_key() -> None:
 
 def test_mirror_triggers_of_a_nasty_name() -> None:
     """Every name in them is quoted."""
-    assert mirror_trigger(ODD, shadow_of(NASTY), ODD_KEY, "UPDATE").shown == (
+    assert mirror_trigger(ODD, shadow_of(NASTY), log_of(NASTY), ODD_KEY, "UPDATE").shown == (
         f"{HEAD} {ODD_SCHEMA}.`_{ODD_NAME}_mirror_upd` AFTER UPDATE ON {ODD_SCHEMA}.`{ODD_NAME}` FOR EACH ROW"
-        f" BEGIN IF NEW.{ODD_COLUMN} <=> OLD.{ODD_COLUMN} THEN UPDATE {ODD_SCHEMA}.`_{ODD_NAME}_shadow`"
+        f" BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION INSERT INTO {ODD_SCHEMA}.`_{ODD_NAME}_log` () VALUES ();"
+        f" IF NEW.{ODD_COLUMN} <=> OLD.{ODD_COLUMN} THEN UPDATE {ODD_SCHEMA}.`_{ODD_NAME}_shadow`"
         f" SET {ODD_COLUMN} = NEW.{ODD_COLUMN}, `v%` = NEW.`v%` WHERE {ODD_COLUMN} = OLD.{ODD_COLUMN};"
         f" ELSE DELETE FROM {ODD_SCHEMA}.`_{ODD_NAME}_shadow` WHERE {ODD_COLUMN} = OLD.{ODD_COLUMN};"
         f" INSERT INTO {ODD_SCHEMA}.`_{ODD_NAME}_shadow` ({ODD_COLUMN}, `v%`)"
@@ -121,8 +124,10 @@ def test_an_instant_is_mirrored_with_its_offset(name: str, quoted: str) -> None:
         f" VALUES (NEW.`id`, {instant}, {must}, NEW.`day`)"
     )
     update = f"SET `id` = NEW.`id`, {quoted} = {instant}, `must` = {must}, `day` = NEW.`day` WHERE"
-    assert mirror_trigger(table, shadow_of(PLAIN), key, "INSERT").shown.endswith(f" ROW {insert}")
-    moved = mirror_trigger(table, shadow_of(PLAIN), key, "UPDATE").shown
+    assert mirror_trigger(table, shadow_of(PLAIN), log_of(PLAIN), key, "INSERT").shown.endswith(
+        f" ROW {MARKING} {insert}; END"
+    )
+    moved = mirror_trigger(table, shadow_of(PLAIN), log_of(PLAIN), key, "UPDATE").shown
     assert update in moved
     assert moved.endswith(f"; {insert}; END IF; END")
 
@@ -204,4 +209,41 @@ def test_the_swap_is_one_statement(name: TableName) -> None:
     assert rename(name, shadow_of(name), retained_of(name)).shown == (
         f"RENAME TABLE `{schema}`.`{table}` TO `{schema}`.`_{table}_retained`,"
         f" `{schema}`.`_{table}_shadow` TO `{schema}`.`{table}`"
+    )
+
+
+def marking(log: str) -> str:
+    """How a back trigger's body begins."""
+    return (
+        "BEGIN DECLARE EXIT HANDLER FOR SQLEXCEPTION, SQLWARNING"
+        f" BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END; INSERT INTO {log} () VALUES (); END; "
+    )
+
+
+def test_back_triggers_do_what_mirror_triggers_do_and_mark_what_they_cannot() -> None:
+    """The same change by key, in the retained table; whatever goes wrong is a row in the log."""
+    retained, log = retained_of(PLAIN), log_of(PLAIN)
+    for event in EVENTS:
+        mirror = mirror_trigger(TABLE, retained, log, KEY, event).shown.partition(" ROW ")[2]
+        change = mirror.removeprefix(MARKING).removesuffix("; END").lstrip()
+        back = back_trigger(TABLE, retained, log, KEY, event).shown
+        assert back == (
+            f"{HEAD} `shop`.`_orders_back_{event[:3].lower()}` AFTER {event} ON `shop`.`orders` FOR EACH ROW"
+            f" {marking('`shop`.`_orders_log`')}{change}; END"
+        )
+
+
+def test_back_triggers_of_a_nasty_name() -> None:
+    """Quoted in each place."""
+    back = back_trigger(ODD, retained_of(NASTY), log_of(NASTY), ODD_KEY, "DELETE").shown
+    assert back.partition(" ROW ")[2] == (
+        f"{marking(f'{ODD_SCHEMA}.`_{ODD_NAME}_log`')}"
+        f"DELETE FROM {ODD_SCHEMA}.`_{ODD_NAME}_retained` WHERE {ODD_COLUMN} = OLD.{ODD_COLUMN}; END"
+    )
+
+
+def test_the_rollback_is_the_swap_the_other_way_round() -> None:
+    """One statement with both names."""
+    assert rename_back(PLAIN, retained_of(PLAIN), shadow_of(PLAIN)).shown == (
+        "RENAME TABLE `shop`.`orders` TO `shop`.`_orders_shadow`, `shop`.`_orders_retained` TO `shop`.`orders`"
     )

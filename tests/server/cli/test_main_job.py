@@ -146,6 +146,27 @@ def test_a_general_tablespace(desk: Desk) -> None:
         desk.run("DROP TABLE IF EXISTS t", f"DROP TABLESPACE {desk.schema}")
 
 
+def test_a_conversion(desk: Desk) -> None:
+    """Only `plan --convert` asks for it; the dry run shows it and leaves nothing; then the table is an InnoDB one."""
+    desk.table("t", rows=500, definition="(id VARCHAR(40) PRIMARY KEY, n INT, note TEXT) ENGINE=MyISAM")
+    left = desk.migrator("apply", desk.plan(), "--format=json")
+    assert (left.code, [step["outcome"] for step in left.json["steps"]]) == (1, ["refused"])
+    assert "plan again with --convert" in left.json["steps"][0]["remedy"]
+    plan = desk.plan("--convert")
+    with desk.nothing_left():
+        review = desk.migrator("dry-run", plan)
+        assert review.code == 0, review
+    assert "ENGINE = InnoDB, ENCRYPTION = 'Y'" in review.out
+    assert "converted on an empty twin" in review.out
+    ran = desk.migrator("apply", plan, "--events")
+    assert ran.code == 0, ran
+    assert desk.names() == {"t"}
+    assert desk.encrypted()
+    desk.assert_equal()
+    assert desk.migrator("verify", f"--databases={desk.schema}").code == 0
+    assert desk.migrator("apply", plan).code == 0
+
+
 def test_a_deadline_of_now_is_past(desk: Desk) -> None:
     """With `--retain-days 0` the next `cleanup` drops the old table without `--now`; the JSON summary has named it."""
     desk.table("t", rows=50)

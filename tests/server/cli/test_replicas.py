@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.cli.held import each
 from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on
 from tests.server.cli.snapshot import name
 from tests.servers import Account, RunningServer, caught_up, least_privileged, replica, start
@@ -46,8 +47,8 @@ def member(of: RunningServer) -> str:
     return f"{of.server.host}:{of.server.port}"
 
 
-def test_a_replica_that_can_be_asked(shop: Desk) -> None:
-    """It is confirmed by itself; afterwards it has the encrypted table with the same rows.
+def test_a_replica_that_can_be_asked(shop: Desk, account: Account) -> None:
+    """It is confirmed by itself, in a session that is closed; afterwards it has the encrypted table with the same rows.
 
     On the replica itself `apply` is refused, and `audit` works.
     """
@@ -64,8 +65,12 @@ def test_a_replica_that_can_be_asked(shop: Desk) -> None:
         assert on_replica.code == 3, on_replica
         on_replica.says("this server is a replica", "run this on the source", "nothing was touched")
         assert shop.migrator("audit", f"--databases={SCHEMA}", connection=options).code == 1
-        ran = shop.migrator("apply", plan)
-        assert ran.code == 0, ran
+        held = shop.held(plan)
+        held.hold(each("ChunkCopied"))
+        sessions = "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_USER = %s"
+        assert shop.server.value(sessions, account.user) > 0
+        assert second.value(sessions, account.user) == 0, "a connection to the replica was left open"
+        assert held.finish().code == 0
         caught_up(second, shop.server)
         assert second.rows(
             "SELECT CREATE_OPTIONS FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 't'", SCHEMA

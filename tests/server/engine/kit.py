@@ -347,9 +347,17 @@ class Lab:
             return None
 
     def process(
-        self, plan: Plan, folder: Path, *, at: str = "", nth: int = 1, send: str = "SIGKILL", lease: float = 30.0
+        self,
+        plan: Plan,
+        folder: Path,
+        *,
+        at: str = "",
+        nth: int = 1,
+        send: str = "SIGKILL",
+        lease: float = 30.0,
+        rollback: str = "",
     ) -> Run:
-        """Apply in a process of its own, which sends itself a signal at the n-th event with these words."""
+        """Apply, or roll a table back, in a process of its own, which sends itself a signal at the n-th event with these words."""
         file = folder / "plan.yaml"
         write_plan(plan, file)
         to = self.server.server
@@ -364,7 +372,7 @@ class Lab:
             f"--signal={send}",
         ]
         return subprocess.Popen(
-            [*words, f"--lease={lease}"],
+            [*words, f"--lease={lease}", f"--rollback={rollback}"],
             env=environment | {"RUN_PASSWORD": self.dba.password},
             cwd=Path(__file__).parents[3],
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A run of `apply` in a process of its own, which sends itself a signal at a chosen event.
+"""A run of `apply`, or a rollback, in a process of its own, which sends itself a signal at a chosen event.
 
 Called by `Lab.process`: the connection comes by the environment, the plan as a file. Exits as the command
 line would; the error, if any, is on stderr.
@@ -16,6 +16,7 @@ from pathlib import Path
 from migrator.db import Connect, Session
 from migrator.engine import pace, ranges
 from migrator.engine.apply import ApplyOptions, apply
+from migrator.engine.rollback import RollbackOptions, rollback
 from migrator.errors import MigratorError
 from migrator.events import DdlDone, DdlStarting, Event, LegProgress, PhaseEnded, PhaseStarted
 from migrator.planner.file import read_plan
@@ -27,6 +28,7 @@ def main() -> int:
     words = argparse.ArgumentParser()
     words.add_argument("plan", type=Path)
     words.add_argument("--lease", type=float, default=30.0)
+    words.add_argument("--rollback", default="", help="this table, and no apply")
     words.add_argument("--at", default="")
     words.add_argument("--nth", type=int, default=1)
     words.add_argument("--signal", default="SIGKILL")
@@ -56,6 +58,9 @@ def main() -> int:
     )
     try:
         with Session(to) as session:
+            if said.rollback:
+                rollback(session, RollbackOptions(said.rollback), listen)
+                return 0
             options = ApplyOptions(attestations=VOUCHED, lease_seconds=said.lease)
             return apply(session, read_plan(said.plan), options, listen, threading.Event()).exit_code
     except MigratorError as error:

@@ -159,3 +159,32 @@ def test_a_later_plan_that_skips_the_table_keeps_its_retention(lab: Lab) -> None
         lab.apply("t", at=[At(ddl("DROP TABLE"), crash)], defaults=SMALL.model_copy(update={"retain_days": 30}))
     lab.apply("t").assert_outcome("done")
     assert retained_days(lab, "t") == 30
+
+
+@pytest.mark.parametrize("table", ["t", WEIRD])
+def test_after_the_way_out_by_hand_abandon_tidies_the_journal(lab: Lab, table: str) -> None:
+    """Triggers, shadow and log dropped by a person, in this order: `--abandon` names them and closes the step; all begins anew."""
+    lab.table(table, *BY_NUMBER)
+    with pytest.raises(Crash):
+        lab.apply(table, at=[At(each(ChunkCopied), crash)])
+    lab.run(*(f"DROP TRIGGER {name(f'_{table}_log_{event}')}" for event in ("del", "ins", "upd")))
+    lab.run(*(f"DROP TABLE {name(f'_{table}_{made}')}" for made in ("shadow", "log")))
+    tidied = cleaned(lab, abandon=(f"{lab.schema}.{table}",))
+    assert {f"_{table}_shadow", f"_{table}_log"} <= tidied.keys()
+    assert set(actions(tidied).values()) == {"dropped"}
+    assert lab.value("SELECT COUNT(*) FROM migrator.objects") == 0
+    assert lab.value("SELECT COUNT(*) FROM migrator.steps WHERE state = 'open'") == 0
+    lab.apply(table).assert_outcome("done")
+    lab.assert_done(table)
+
+
+def test_a_retained_table_that_may_be_all_there_is_is_kept(lab: Lab) -> None:
+    """While no table bears the name, `cleanup` keeps the old one, also with `--now`, and says why."""
+    lab.table("t", *SOME)
+    lab.apply("t").assert_outcome("done")
+    lab.run("RENAME TABLE t TO elsewhere")
+    kept = cleaned(lab, now=True)["_t_retained"]
+    assert kept.action == "kept"
+    assert f"{lab.schema}.t" in kept.why
+    lab.run("RENAME TABLE elsewhere TO t")
+    assert actions(cleaned(lab, now=True)) == {"_t_retained": "dropped"}

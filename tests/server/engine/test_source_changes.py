@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import pymysql
 import pytest
 
 from migrator.events import ChunkCopied, ChunkVerified, Waiting
@@ -162,4 +163,94 @@ def test_the_application_may_alter_another_table(lab: Lab) -> None:
     lab.table("u", *BY_NUMBER)
     ran = lab.apply("t", at=[At(each(ChunkCopied), lambda: lab.run("ALTER TABLE u FORCE", "TRUNCATE TABLE u"))])
     ran.assert_outcome("done")
+    lab.assert_done("t")
+
+
+MIRRORED_ANYWAY = {
+    "a row that is in the shadow already": ("INSERT INTO _t_shadow (id, u, v, w) VALUES (99999, 99999, 'x', 1)",),
+    "a shadow that is gone": ("DROP TABLE _t_shadow",),
+    "a shadow that lies elsewhere for a while": ("RENAME TABLE _t_shadow TO z",),
+    "rows from before a TRUNCATE": ("TRUNCATE TABLE t",),
+}
+
+
+@pytest.mark.parametrize("change", MIRRORED_ANYWAY)
+def test_what_cannot_be_mirrored_is_marked(lab: Lab, change: str) -> None:
+    """The application's writes go on, without an error or a warning, and what they answer is right; nothing is swapped.
+
+    It happens when all was checked but for the last look, within the swap's exclusive moment.
+    """
+    lab.table("t", *BY_NUMBER)
+    answers: list[tuple[int, int, int]] = []
+    upsert = (
+        "INSERT INTO {t} (id, u, v, w) VALUES (99999, 99999, 'y', 2), (10, -1, 'z', 3) ON DUPLICATE KEY UPDATE w = 4"
+    )
+    with closing(lab.connect()) as reader, reader.cursor() as reading:
+
+        def hold() -> None:
+            reading.execute("SELECT 1 FROM t WHERE FALSE")
+
+        def do() -> None:
+            reader.rollback()
+            lab.run(*MIRRORED_ANYWAY[change])
+            if "TRUNCATE" in change:
+                lab.run(f"TRUNCATE TABLE {lab.in_ledger('t')}")
+            for table in ("t", lab.in_ledger("t")):
+                with closing(lab.connect()) as application, application.cursor() as cursor:
+                    made = cursor.execute(upsert.format(t=table))
+                    answers.append((made, int(cursor.warning_count), int(cursor.lastrowid or 0)))
+                    application.commit()
+            if "for a while" in change:
+                lab.run("RENAME TABLE z TO _t_shadow")
+
+        waits = At(lambda event: isinstance(event, Waiting) and "free instant" in event.reason, do)
+        ran = lab.apply("t", at=[At(phase("swap"), hold), waits])
+    assert waits.seen
+    ran.assert_outcome("failed")
+    assert not [s for s in ran.statements() if "_t_retained" in s]
+    assert answers[0] == answers[1]
+    assert not lab.encrypted("t")
+    lab.assert_equal("t")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("moment", ["copy", "swap"])
+def test_an_application_that_locks_its_tables(lab: Lab, moment: str) -> None:
+    """LOCK TABLES locks what our triggers write to as well; only once that is dropped its write fails, until the run looks."""
+    lab.table("t", *BY_NUMBER)
+    answers: list[int] = []
+
+    def write() -> None:
+        with closing(lab.connect(autocommit=True)) as application, application.cursor() as cursor:
+            cursor.execute("LOCK TABLES t WRITE")
+            try:
+                cursor.execute("UPDATE t SET w = w + 1 WHERE id = 20")
+                answers.append(0)
+            except pymysql.err.OperationalError as error:
+                answers.append(int(error.args[0]))
+            cursor.execute("UNLOCK TABLES")
+
+    def do() -> None:
+        write()
+        lab.run(f"DROP TABLE _t_{'log' if moment == 'copy' else 'shadow'}")
+        write()
+
+    lab.apply("t", at=[At(MOMENTS[moment], do)]).assert_outcome("failed")
+    write()
+    assert answers == [0, 1100, 0]
+
+
+def test_a_log_that_is_gone(lab: Lab) -> None:
+    """Dropped while the copy runs: the application's writes go on, and the copy is begun anew."""
+    lab.table("t", *BY_NUMBER)
+
+    def do() -> None:
+        lab.run("DROP TABLE _t_log")
+        for table in ("t", lab.in_ledger("t")):
+            lab.run(f"UPDATE {table} SET w = 5 WHERE id = 300", f"DELETE FROM {table} WHERE id = 310")
+
+    lab.apply("t", at=[At(each(ChunkCopied), do)]).assert_outcome("failed")
+    lab.assert_equal("t")
+    lab.apply("t").assert_outcome("done")
     lab.assert_done("t")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.events import ChunkCopied, ChunkVerified
+from migrator.events import ChunkCopied, ChunkVerified, PhaseStarted
 from tests.server.engine.kit import At, Lab, each, phase
 from tests.server.engine.test_rows import NUMBERS
 
@@ -99,6 +99,24 @@ def test_a_warning_on_copy_is_an_error(lab: Lab) -> None:
     assert not lab.encrypted("t")
     assert lab.value("SELECT COUNT(*) FROM _t_shadow") == 0
     lab.assert_equal("t")
+
+
+def test_a_copy_that_failed_in_one_range_is_not_taken_for_done(lab: Lab) -> None:
+    """One row of many cannot be copied: whatever the other worker does, nothing that comes after the copy begins."""
+    lab.run("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(80), g INT AS (CAST(v AS SIGNED)) STORED, KEY (v))")
+    lab.fill("t", f"INSERT INTO t (id, v) SELECT n, IF(n = 1300, '7 apples', n) FROM ({NUMBERS.format(2500)}) AS many")
+    for _ in range(2):  # nor does the next run take it for done
+        ran = lab.apply("t")
+        ran.assert_outcome("failed")
+        assert "1292" in ran.step.message
+        assert not [s for s in ran.statements() if "ADD " in s or "_t_mirror_" in s or "_t_retained" in s]
+        assert {event.phase for event in ran.of(PhaseStarted)} <= {"build", "log", "copy"}
+        assert 0 < lab.value("SELECT COUNT(*) FROM _t_shadow") < 2500
+        lab.assert_equal("t")
+    with lab.application("t") as app:
+        app.write("UPDATE {t} SET v = '7' WHERE id = 1300")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
 
 
 def test_every_row_is_compared(lab: Lab) -> None:

@@ -66,21 +66,17 @@ PARTITIONED: Final = (
 )
 
 PERSONS: Final[dict[str, Fault]] = {
-    "trigger dropped": Fault(
-        "one of our triggers is dropped", drop_trigger, where=(*LOGGED, *MIRRORED), ours=DUPLICATE
-    ),
+    "trigger dropped": Fault("one of our triggers is dropped", drop_trigger, where=(*LOGGED, *MIRRORED)),
     "shadow dropped": Fault(
         "`DROP TABLE _t_shadow`",
         lambda scene: scene.lab.run("DROP TABLE _t_shadow"),
         where=UNTIL_SWAP,
-        ours=NO_TABLE,
         of_its_own=DUPLICATE,
     ),
     "log dropped": Fault(
         "`DROP TABLE _t_log`",
         lambda scene: scene.lab.run("DROP TABLE _t_log"),
         where=(*UNTIL_SWAP[1:], "clean"),
-        ours=NO_TABLE,
         of_its_own=DUPLICATE,
     ),
     "shadow altered": Fault(
@@ -107,10 +103,10 @@ PERSONS: Final[dict[str, Fault]] = {
         where=("log", *LOGGED, *MIRRORED, "clean"),
     ),
     "source truncated": Fault(
-        "`TRUNCATE TABLE t`", lambda scene: scene.on_both("TRUNCATE TABLE {t}"), where=UNTIL_SWAP, ours=DUPLICATE
+        "`TRUNCATE TABLE t`", lambda scene: scene.on_both("TRUNCATE TABLE {t}"), where=UNTIL_SWAP
     ),
     "partition truncated": Fault(
-        "`ALTER TABLE t TRUNCATE PARTITION`", one_partition, where=UNTIL_SWAP, table=PARTITIONED, ours=DUPLICATE
+        "`ALTER TABLE t TRUNCATE PARTITION`", one_partition, where=UNTIL_SWAP, table=PARTITIONED
     ),
     "source rebuilt": Fault(
         "`ALTER TABLE t FORCE`", lambda scene: scene.on_both("ALTER TABLE {t} FORCE"), where=UNTIL_SWAP
@@ -126,9 +122,7 @@ PERSONS: Final[dict[str, Fault]] = {
         lambda scene: scene.lab.run("DROP TRIGGER IF EXISTS own"),
         where=UNTIL_SWAP,
     ),
-    "another table in its place": Fault(
-        "`RENAME TABLE t TO y, x TO t`", other_table, drop_y, where=UNTIL_SWAP, ours=DUPLICATE
-    ),
+    "another table in its place": Fault("`RENAME TABLE t TO y, x TO t`", other_table, drop_y, where=UNTIL_SWAP),
     "source dropped": Fault(
         "`DROP TABLE t`", lambda scene: scene.lab.run("DROP TABLE t"), where=UNTIL_SWAP, of_its_own=NO_TABLE, gone=True
     ),

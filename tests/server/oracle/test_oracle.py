@@ -35,3 +35,12 @@ def test_outcomes_that_nobody_was_told_are_looked_up(lab: Lab) -> None:
     assert told.failures == []
     assert told.seen.cuts > 3
     assert sum(told.seen.looked_up.values()) > 3
+
+
+def test_a_swap_that_is_taken_back_beside_the_application(lab: Lab) -> None:
+    """It goes on after the swap, and during the rollback: no error, no other answer, no row is lost, the definition is the same."""
+    told = run_trial(lab, 4, SHAPES["words"](), back=True)
+    print(told, dict(told.seen.phases))
+    assert told.failures == []
+    assert told.taken_back > 100
+    assert sum(told.seen.phases.values()) > 50

@@ -1,0 +1,452 @@
+"""Every code that a finding can have: what it means, whether it stops a run, and what can be done about it.
+
+A finding itself says what was found just here: names, numbers, the GRANT for this account. What its code means
+on every server stands here and nowhere else. The tables of docs/limits.md are made of it (`make docs`), so texts
+are Markdown. A test holds it to the code: no code without its entry, no entry without its code, and each stops a
+run as the code that finds it says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Stops(StrEnum):
+    """Does a finding with this code stop a run, or refuse its table?"""
+
+    YES = "yes"
+    NO = "no"
+    DEPENDS = "it depends"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One code, as people read it in square brackets; meaning and remedy hold for every finding that has it."""
+
+    name: str
+    stops: Stops
+    meaning: str
+    remedy: str = ""
+
+
+def _stops(name: str, meaning: str, remedy: str) -> Code:
+    return Code(name, Stops.YES, meaning, remedy)
+
+
+def _depends(name: str, meaning: str, remedy: str) -> Code:
+    return Code(name, Stops.DEPENDS, meaning, remedy)
+
+
+def _goes_on(name: str, meaning: str, remedy: str = "") -> Code:
+    return Code(name, Stops.NO, meaning, remedy)
+
+
+CODES: Final[dict[str, tuple[Code, ...]]] = {
+    "tables refused": (
+        _stops(
+            "generated-timestamp",
+            "A generated column, a functional index or a CHECK constraint names a TIMESTAMP column (or is one, or "
+            "uses `FROM_UNIXTIME` or `UNIX_TIMESTAMP`). The server computes it in the session's time zone. Ours is "
+            'UTC, so an index of the copy would hold other values than the application looks for ("Record in index '
+            'not found on update", seen on 9.7.4).',
+            "by hand, in a session with the application's `time_zone`",
+        ),
+        _stops(
+            "old-timestamp",
+            "TIMESTAMP columns before MySQL 8.0.19: an instant cannot be said with its offset there, so the hour that "
+            "comes twice could not be mirrored exactly.",
+            "upgrade, or by hand",
+        ),
+        _stops(
+            "document-ids",
+            "A FULLTEXT index with a column `FTS_DOC_ID` of one's own. InnoDB takes a row only if its number is larger "
+            "than all before, and a copy brings changed rows again.",
+            "by hand",
+        ),
+        _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
+        _stops(
+            "not-innodb",
+            "MyISAM, CSV, ARCHIVE, NDB and others cannot be encrypted as they are.",
+            "plan again with `--convert` (MyISAM, CSV, ARCHIVE: [what changes](#converting)); `ALTER TABLE t "
+            "ENGINE=InnoDB ENCRYPTION='Y'` in a window; `ignore_tables`; NDB: EncryptedFileSystem",
+        ),
+        _stops(
+            "merged",
+            "With `--convert`: MERGE tables read it, and can be opened no more when one of their tables is not MyISAM "
+            "(1168).",
+            "replace the MERGE table, then plan again",
+        ),
+        _stops(
+            "auto-increment-inside",
+            "With `--convert`: no index begins with its AUTO_INCREMENT column (MyISAM counts for each value of the "
+            "columns before; InnoDB refuses it, 1075).",
+            "an index on that column, if the application can do without such numbers",
+        ),
+        _stops(
+            "engine-unknown",
+            "The server names no engine: the table is damaged or its engine is not loaded.",
+            "see what `SHOW CREATE TABLE` says",
+        ),
+        _stops("unreadable", "The server shows no columns: no privilege on the table.", "the GRANT that is shown"),
+        _stops("table-unreadable", "The same, found by its grants: SELECT is missing.", "the GRANT that is shown"),
+        _stops(
+            "triggers-unreadable",
+            "Without TRIGGER its triggers are hidden. It could have some.",
+            "the GRANT that is shown",
+        ),
+        _stops(
+            "tablespace-unknown",
+            "Its tablespace is not in the catalog, so nobody knows whether it is encrypted.",
+            "grant PROCESS; else the error log",
+        ),
+        _stops(
+            "tablespace-not-normal", "Its tablespace is discarded or missing.", "`IMPORT TABLESPACE`, or drop the table"
+        ),
+        _stops(
+            "secondary-engine", "A secondary engine forbids ALTER.", "`SECONDARY_ENGINE=NULL`, encrypt, set it again"
+        ),
+        _stops(
+            "name-taken",
+            "`_t_shadow`, `_t_log`, `_t_retained` or a trigger name of ours exists, and the journal does not know it.",
+            "find out whose it is; rename or drop it",
+        ),
+        _stops(
+            "retained-in-the-way",
+            "The table was encrypted by an earlier run and is in clear again; the old table of that run is still kept "
+            "under the name that is needed.",
+            "look which of the two has your rows; drop or rename the retained one by hand, then plan again",
+        ),
+        _stops(
+            "left-by-policy",
+            "The policy leaves its tablespace as it is.",
+            "plan again with `--tablespaces` or `--mysql-tablespace`",
+        ),
+    ),
+    "tables relayed": (
+        _depends(
+            "foreign-key",
+            "The table has foreign keys. A copy has foreign keys of its own, with other names.",
+            "by hand",
+        ),
+        _depends(
+            "referenced",
+            "Foreign keys of other tables refer to it. They would follow the old table when it is renamed.",
+            "by hand",
+        ),
+        _depends("own-trigger", "Triggers of the application would stay with the old table.", "by hand"),
+        _depends(
+            "named-check",
+            "CHECK constraints with names of their own: names are unique in a schema, a copy cannot have them.",
+            "by hand",
+        ),
+        _depends(
+            "check-numbers", "Generated CHECK names that `LIKE` numbers anew: more than nine, or with gaps.", "by hand"
+        ),
+        _depends(
+            "check-name-length",
+            "The server derives CHECK names from the copy's name, and they get too long.",
+            "by hand",
+        ),
+        _depends(
+            "no-usable-key",
+            "No key names each row exactly: see [which keys](#which-keys-can-be-used).",
+            "by hand; or add a PRIMARY KEY (an invisible AUTO_INCREMENT column does), and it is copied",
+        ),
+        _stops(
+            "relay-impossible",
+            "FULLTEXT, SPATIAL or multi-valued indexes (with these a move fails with 1034 under writes, seen on "
+            "9.7.4), partitions, `ROW_FORMAT=COMPRESSED`, page compression, DATA DIRECTORY: the server does not "
+            "move such a table online, or not unchanged. Without one of the above it is copied.",
+            "by hand",
+        ),
+        _stops(
+            "relay-off",
+            "The policy says `relay: false`: what only a relay serves is refused.",
+            "plan again with `--relay`, or by hand",
+        ),
+        _goes_on(
+            "relay-moments",
+            "What the application can notice of a relay: [errors 1412 and 1213](#what-a-relay-costs), and waiting"
+            " at the end of a leg.",
+            "a quiet time, no long transactions on the table",
+        ),
+        _goes_on(
+            "relay-lag",
+            "Each leg is one DDL for every replica, which lags by about the time of the leg.",
+            "a time at which replicas may lag",
+        ),
+        _goes_on(
+            "relay-duplicates",
+            "It has a secondary unique index. A statement that meets a duplicate there during a move makes the "
+            "move fail with 1062, also if it is `INSERT IGNORE`, `REPLACE` or `ON DUPLICATE KEY UPDATE`, which "
+            "are not hurt themselves (seen on 9.7.4: the server has logged the row before it finds the "
+            "duplicate). The move is begun anew, three times in all; then the step ends with exit code 3, and the"
+            " table is as it was.",
+            "a time at which few statements meet duplicates",
+        ),
+        _goes_on(
+            "relay-log",
+            "What is written during a move is held in a log of at most `innodb_online_alter_log_max_size` "
+            "(global; 128 MiB unless set). Beyond that the move fails (1799), and the table is as it was.",
+            "`SET PERSIST innodb_online_alter_log_max_size`, if more than that is written while the table's size "
+            "is copied",
+        ),
+    ),
+    "nothing to do": (
+        _goes_on("already-encrypted", "Every tablespace that holds rows of it is encrypted."),
+        _goes_on("no-data-on-disk", "MEMORY, BLACKHOLE, FEDERATED, MERGE: no rows in files of their own."),
+        _goes_on("ours", "The journal proves that it was made by `migrator` for a table that is being done."),
+        _goes_on("ours-retained", "A retained table, in clear, until its deadline.", "`migrator cleanup`"),
+    ),
+    "good to know": (
+        _goes_on(
+            "partly-encrypted", "Some of its partitions or FULLTEXT files are encrypted, some are not. All get done."
+        ),
+        _goes_on(
+            "in-system-tablespace",
+            "It lies in `ibdata1`, which cannot be encrypted. It moves into a file of its own; `SHOW CREATE TABLE` "
+            "then says so. `ibdata1` keeps the old pages, in clear, until they are used again.",
+            "only a new data directory frees `ibdata1` of them",
+        ),
+        _goes_on(
+            "fulltext",
+            "FULLTEXT indexes are there from the start of the copy, which takes longer. Their own tables are "
+            "encrypted too.",
+        ),
+        _goes_on("spatial", "The same for SPATIAL indexes."),
+        _goes_on(
+            "histograms",
+            "It has [histograms](#histograms). They are lost.",
+            "look at the plans of queries on these columns",
+        ),
+        _goes_on(
+            "autoinc-lock", "With `innodb_autoinc_lock_mode` below 2, workers take turns.", "`workers: 1` is as fast"
+        ),
+    ),
+    "with --convert": (
+        _goes_on(
+            "fulltext-words",
+            "Full-text searches find other rows in another order: other shortest words (`ft_min_word_len`, "
+            "`innodb_ft_min_token_size`), other stopwords, other weights.",
+            "try the application's searches on a copy",
+        ),
+        _goes_on(
+            "options-dropped",
+            "`ROW_FORMAT=FIXED` and `COMPRESSED`, `KEY_BLOCK_SIZE`: InnoDB refuses them or takes them for something "
+            "else. They are left out of the new definition.",
+            "a row format by hand afterwards",
+        ),
+        _goes_on(
+            "converted-without-key",
+            "It has no usable key (a CSV table never has one), so replicas scan it for each row that is changed.",
+            "add a PRIMARY KEY afterwards",
+        ),
+        _goes_on(
+            "grows", "ARCHIVE keeps rows compressed. The InnoDB table is several times as large.", "have disk free"
+        ),
+    ),
+    "servers refused": (
+        _stops(
+            "flavour",
+            "MariaDB, RDS, Aurora, NDB: encryption is not per table there, or not ours to do.",
+            "the message has the way that works there",
+        ),
+        _stops("version", "The server is older than 8.0.16.", "upgrade"),
+        _stops(
+            "keyring-missing",
+            "No keyring, so no table can be encrypted.",
+            "a keyring component in `mysqld.my`, and a restart",
+        ),
+        _stops("keyring-unknown", "The account may not see whether there is one.", "the GRANT that is shown"),
+        _stops(
+            "keyring-inactive",
+            "Loaded, but not active, or `keyring_operations` is OFF.",
+            "`performance_schema.keyring_component_status`, the error log",
+        ),
+        _stops(
+            "keyring-read-only",
+            "Read-only, and without a master key yet.",
+            "make it writable for the first encrypted table",
+        ),
+        _stops("keyring-several", "Several keyrings at once may lose data, as the manual says.", "keep exactly one"),
+        _stops(
+            "keyring-backup",
+            "Nobody has said that the keyring is backed up. Without the keyring every encrypted table is lost.",
+            "back it up, apart from the data; then `attestations.keyring_backup` in the plan, or "
+            "`--attest-keyring-backup`",
+        ),
+        _stops(
+            "read-only",
+            "`read_only`, `super_read_only`, `innodb_read_only` or `offline_mode` is ON.",
+            "use the server that takes the writes",
+        ),
+        _stops("force-recovery", "`innodb_force_recovery` is not 0.", "finish the rescue first"),
+        _stops("replica", "This server is a replica.", "run it on the source"),
+        _stops(
+            "multi-primary",
+            "Group Replication with several primaries: writes elsewhere would not pass our triggers in order.",
+            "switch to single-primary for the time",
+        ),
+        _stops("group-not-primary", "This member is not the primary.", "run it on the primary"),
+        _stops("wsrep", "Galera: every node takes writes, which this version cannot follow.", "not in this version"),
+        _stops(
+            "binlog-statement",
+            "`binlog_format` is STATEMENT: replicas would repeat the copy by themselves, on other rows.",
+            "`SET PERSIST binlog_format = 'ROW'`, and reconnect the applications",
+        ),
+        _stops(
+            "replication-filter",
+            "A filter could send a table and its shadow, or rows and RENAME, different ways. Filters that only leave "
+            "system schemas out are fine.",
+            "remove it for the time",
+        ),
+        _stops(
+            "members-unknown",
+            "There may be replicas or members that nobody can name.",
+            "give the account the right to see them; `report_host` on replicas",
+        ),
+        _stops(
+            "member-not-confirmed",
+            "A replica or member whose keyring nobody has confirmed. Without one it stops at the first encrypted "
+            "table. It is confirmed by a query, if our account can log in there with the same password, or by a "
+            "person.",
+            "`attestations.members` in the plan, or `--attest-keyring`",
+        ),
+        _stops(
+            "performance-schema",
+            "It is OFF, so nobody can see who holds a metadata lock.",
+            "`performance_schema=ON`, restart",
+        ),
+        _stops(
+            "missing-privilege",
+            "A right is missing: which, what for, on what.",
+            "the GRANT that is shown; [privileges](privileges.md)",
+        ),
+        _stops(
+            "extra-disk",
+            "The plan needs more extra disk at one time than `max_extra_disk_bytes`.",
+            "fewer tables a plan, or `cleanup` between them",
+        ),
+        _stops("blocker-backup-lock", "A backup lock or FLUSH TABLES WITH READ LOCK is held.", "wait"),
+        _stops("blocker-clone", "The server is being cloned, or is a clone in the making.", "wait"),
+        _depends(
+            "blocker-unknown",
+            "It cannot be seen who stands in the way. It stops unless only prepared XA transactions cannot be seen.",
+            "the right, or the instrument `wait/lock/metadata/sql/mdl`",
+        ),
+    ),
+    "warnings": (
+        _goes_on(
+            "blocker-prepared-xa",
+            "A prepared XA transaction. If it has used a table of the plan, nothing can be done with that table.",
+            "`XA RECOVER`, then commit or roll it back",
+        ),
+        _goes_on(
+            "blocker-idle-transaction",
+            "A transaction is open, and its session sleeps.",
+            "end it before its tables' turn",
+        ),
+        _goes_on("blocker-long-transaction", "A transaction is older than a minute. The swap waits for it."),
+        _goes_on(
+            "plain-binlog",
+            "The copy writes every row to the binlog, in clear.",
+            "`SET PERSIST binlog_encryption = ON` before the first table",
+        ),
+        _goes_on(
+            "plain-redo",
+            "The same for the redo log.",
+            "`SET PERSIST innodb_redo_log_encrypt = ON` before the first table",
+        ),
+        _goes_on(
+            "plain-undo",
+            "The same for the undo log.",
+            "`SET PERSIST innodb_undo_log_encrypt = ON` before the first table",
+        ),
+        _goes_on(
+            "keyring-in-datadir",
+            "The keyring's file lies in the data directory: who copies the data has the key.",
+            "move it",
+        ),
+        _goes_on(
+            "default-plain", "Tables in new schemas are born in clear.", "`SET PERSIST default_table_encryption = ON`"
+        ),
+        _goes_on(
+            "schema-default-plain",
+            "New tables in these schemas are born in clear.",
+            "`ALTER SCHEMA s DEFAULT ENCRYPTION = 'Y'`",
+        ),
+        _goes_on(
+            "plain-transport",
+            "Clients may connect without TLS.",
+            "`SET PERSIST require_secure_transport = ON`, when all clients can",
+        ),
+        _goes_on(
+            "non-default-roles",
+            "Roles that are granted but not default are not used, because triggers run without them.",
+        ),
+        _goes_on(
+            "member-unknown", "An attestation names a member that the server does not know.", "check its spelling"
+        ),
+        _goes_on(
+            "tables-hidden",
+            "Tables of other engines than InnoDB are seen only with a privilege on them. The audit may be incomplete.",
+            "`GRANT SELECT ON *.*`, if you want to be sure",
+        ),
+    ),
+    "drift": (
+        _stops("server-changed", "Another `server_uuid`.", "connect to the right server, or make a plan for this one"),
+        _depends(
+            "table-changed",
+            "Its definition is another one now; the difference is shown. It stops if the plan would work on the table.",
+            "plan again",
+        ),
+        _depends("tablespace-changed", "The same for a tablespace.", "plan again"),
+        _stops(
+            "method-does-not-fit",
+            "The method of the plan is not the one for the table (any more). Also for a method that was edited into "
+            "the file; `skip` is allowed.",
+            "plan again",
+        ),
+        _goes_on("server-upgraded", "Another version than when the plan was made."),
+        _goes_on("table-gone", "The table is not there any more."),
+        _goes_on("tablespace-gone", "The tablespace is not there any more."),
+        _goes_on("table-new", "A table in clear that the plan does not know.", "plan again to have it done"),
+        _goes_on("tablespace-new", "A tablespace in clear that the plan does not know.", "plan again to have it done"),
+        _goes_on("encrypted-meanwhile", "It is encrypted by now."),
+        _goes_on(
+            "in-clear-now",
+            "It was encrypted when the plan was made, and is not now. The run ends with exit code 1.",
+            "plan again",
+        ),
+        _goes_on(
+            "skipped-in-clear",
+            "The plan says to skip it, edited by a person, and it lies in clear. The run ends with exit code 1.",
+            "plan again",
+        ),
+    ),
+    "unfinished tables": (
+        _goes_on(
+            "parked-given-up",
+            "Its log came to its bound before its turn: triggers, shadow and log are removed.",
+            "raise `log_max_entries` and `log_max_bytes`, or a quieter time",
+        ),
+        _goes_on(
+            "parked-not-drained", "Its log cannot be drained meanwhile; the reason is shown. Its turn will say more."
+        ),
+    ),
+    "tables kept current": (
+        _goes_on(
+            "no-rollback",
+            "The swap is done and its rows are right, but the run died, or a trigger could not be made, in the moment"
+            " of the swap: something may be missing in the old table. It cannot be rolled back.",
+        ),
+        _goes_on(
+            "still-kept-current",
+            "Its rollback time is over, or a rollback was interrupted, and the rest could not be done now; the reason"
+            " is shown. The next run tries again.",
+        ),
+    ),
+}
+"""The codes in groups, each in the order in which they are told."""
