@@ -23,6 +23,10 @@ def _in(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{_ENGINE}/{module}.py::{name}" for name in names) or (f"{_ENGINE}/{module}.py",)
 
 
+def _of(module: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"tests/server/methods/{module}.py::{name}" for name in names)
+
+
 def _fault(module: str, *cells: str) -> tuple[str, ...]:
     return tuple(f"tests/server/faults/test_{module}.py::test_fault[{cell}]" for cell in cells)
 
@@ -107,14 +111,14 @@ MUTATIONS: Final = (
         "migrator/engine/convert.py",
         "    if session.row(digest(work.table)) != rows:",
         "    if session.row(digest(work.table)) is None:",
-        _in("test_convert", "test_a_difference_afterwards_is_told"),
+        _of("test_convert", "test_a_difference_afterwards_is_told"),
     ),
     Mutation(
         "2: a definition that a conversion would change is seen on a twin",
         "migrator/engine/convert.py",
         "    _try_on_a_twin(work)\n",
         "",
-        _in("test_convert", "test_an_index_that_the_server_would_cut"),
+        _of("test_convert", "test_an_index_that_the_server_would_cut"),
     ),
     Mutation(
         "2: functional indexes stay in their places",
@@ -184,56 +188,56 @@ MUTATIONS: Final = (
         "migrator/engine/swap.py",
         "        turn_round(held)\n",
         "    turn_round(held)\n",
-        _in("test_rollback", "test_the_moments_of_the_swap_are_one"),
+        _of("test_rollback", "test_the_moments_of_the_swap_are_one"),
     ),
     Mutation(
         "rollback: with one back trigger missing there is a gap",
         "migrator/engine/back.py",
         "    if all(there.values()):\n        note_triggers",
         "    if any(there.values()):\n        note_triggers",
-        _in("test_rollback", "test_a_gap_is_no_rollback"),
+        _of("test_rollback", "test_a_gap_is_no_rollback"),
     ),
     Mutation(
         "rollback: a change that cannot be made is marked, and fails no write",
         "migrator/sql/triggers.py",
         "BEGIN DECLARE EXIT HANDLER FOR 1146 BEGIN END; INSERT INTO {qualified(log)} () VALUES (); END;",
         "BEGIN END;",
-        _in("test_rollback", "test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen"),
+        _of("test_rollback", "test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen"),
     ),
     Mutation(
         "rollback: looked at once more while both tables are held",
         "migrator/engine/rollback.py",
         "        _check(pair, held.session)\n",
         "",
-        _in("test_rollback", "test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen"),
+        _of("test_rollback", "test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen"),
     ),
     Mutation(
         "rollback: every row is compared",
         "migrator/engine/rollback.py",
         "        rows = compare_rows(pair)\n",
         "        rows = 0\n",
-        _in("test_rollback", "test_what_a_person_does_ends_the_rollback_and_no_write_fails"),
+        _of("test_rollback", "test_what_a_person_does_ends_the_rollback_and_no_write_fails"),
     ),
     Mutation(
         "rollback: a wait for a lock while triggers are turned round is told",
         "migrator/engine/back.py",
         "    except (SqlError, GivenBack) as error:\n",
         "    except SqlError as error:\n",
-        _in("test_rollback", "test_a_backup_lock_while_triggers_are_turned_round"),
+        _of("test_rollback", "test_a_backup_lock_while_triggers_are_turned_round"),
     ),
     Mutation(
         "rollback: nothing is dropped that was not compared",
         "migrator/engine/rollback.py",
         "    if step.phase == ROLLBACK:\n",
         "    if step.phase:\n",
-        _in("test_rollback", "test_a_person_renames_both_tables_back"),
+        _of("test_rollback", "test_a_person_renames_both_tables_back"),
     ),
     Mutation(
         "rollback: without the old table the triggers go",
         "migrator/engine/rollback.py",
         "    return bool(over) or table_proof(session, retained_of(step.table)) is None\n",
         "    return bool(over)\n",
-        _in("test_rollback", "test_without_the_old_table_the_triggers_go_before_their_time"),
+        _of("test_rollback", "test_without_the_old_table_the_triggers_go_before_their_time"),
     ),
     Mutation(
         "rollback: what became of the RENAME is looked up",
@@ -432,14 +436,14 @@ MUTATIONS: Final = (
         "migrator/engine/relay.py",
         "    if not before.same_as(_shape(work)):\n",
         "    if False:\n",
-        _in("test_relay", "test_somebody_changes_the_table_within_a_leg"),
+        _of("test_relay", "test_somebody_changes_the_table_within_a_leg"),
     ),
     Mutation(
         "relay: the definition is what it was when the step began",
         "migrator/engine/relay.py",
         "    if not same:\n",
         "    if False:\n",
-        _in("test_relay", "test_a_definition_that_is_not_what_it_was"),
+        _of("test_relay", "test_a_definition_that_is_not_what_it_was"),
     ),
     Mutation(
         "relay: a tablespace is ours by proof, not by its name",
@@ -459,35 +463,35 @@ MUTATIONS: Final = (
         "    if there is None:\n"
         "        work.ddl(say.create_space(name.name))\n"
         "    if not owned:\n        work.journal.intend(work.session, work.step_id, KIND, name)\n",
-        _in("test_relay", "test_a_relay_that_is_abandoned"),
+        _of("test_relay", "test_a_relay_that_is_abandoned"),
     ),
     Mutation(
         "relay: transactions that are older than a move are waited for",
         "migrator/engine/relay.py",
         'if who := wait_out_older(work, "waiting for transactions that would be older than the moved table"):',
         'if who := "":',
-        _in("test_relay", "test_a_transaction_that_is_older_is_waited_for"),
+        _of("test_relay", "test_a_transaction_that_is_older_is_waited_for"),
     ),
     Mutation(
         "relay: a table in a tablespace of somebody else is not gone on with",
         "migrator/engine/relay.py",
         "        if segment.tablespace not in inside:\n",
         "        if False:\n",
-        _in("test_relay", "test_a_table_that_somebody_moved_into_a_tablespace_of_theirs"),
+        _of("test_relay", "test_a_table_that_somebody_moved_into_a_tablespace_of_theirs"),
     ),
     Mutation(
         "relay: what an abandoned relay has moved comes home",
         "migrator/engine/relay.py",
         "    elif where is Place.INSIDE:\n",
         "    elif where is None:\n",
-        _in("test_relay", "test_a_relay_that_is_abandoned"),
+        _of("test_relay", "test_a_relay_that_is_abandoned"),
     ),
     Mutation(
         "relay: a new plan goes on with what lies in our tablespace",
         "migrator/planner/checks.py",
         '    if not any(TableName("", s.tablespace) in around.owned for s in table.segments):\n',
         "    if table.segments:\n",
-        _in("test_relay", "test_a_new_plan_goes_on_with_a_relay"),
+        _of("test_relay", "test_a_new_plan_goes_on_with_a_relay"),
     ),
     Mutation(
         "relay: the statement of a dead run is ended before anything is looked at",
@@ -501,13 +505,13 @@ MUTATIONS: Final = (
         "migrator/engine/online.py",
         "            if error.number != _DUPLICATE:\n",
         "            if error.number:\n",
-        _in("test_relay", "test_a_duplicate_during_a_move"),
+        _of("test_relay", "test_a_duplicate_during_a_move"),
     ),
     Mutation(
         "relay: a lock that does not come is given up at the end of a move",
         "migrator/engine/online.py",
         "            elif self._at_work and waited >= self._end_patience:\n",
         "            elif self._at_work and waited >= NEVER:\n",
-        _in("test_relay", "test_the_end_of_a_move_waits_for_nobody_for_long"),
+        _of("test_relay", "test_the_end_of_a_move_waits_for_nobody_for_long"),
     ),
 )

@@ -17,17 +17,17 @@ from migrator.errors import LeaseHeld, MigratorError, UsageError
 from migrator.events import ChunkVerified, Noticed
 from tests.proxy import Proxy
 from tests.server.engine.kit import WEIRD, At, Lab, When, ddl, each
-from tests.server.engine.test_rollback import (
+from tests.server.engine.test_rows import BY_NUMBER, everything_of
+from tests.server.faults.machines import SERVER_GONE
+from tests.server.faults.scene import Patient, through
+from tests.server.faults.test_statements import CutEachKind
+from tests.server.methods.test_rollback import (
     CURRENT,
     assert_rolled_back,
     events_of_the_swap,
     swapped,
     take_back,
 )
-from tests.server.engine.test_rows import BY_NUMBER, everything_of
-from tests.server.faults.machines import SERVER_GONE
-from tests.server.faults.scene import Patient, through
-from tests.server.faults.test_statements import CutEachKind
 from tests.servers import until
 
 FEWEST_KINDS: Final = 60

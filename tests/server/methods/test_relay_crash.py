@@ -9,7 +9,7 @@ import pytest
 
 from migrator.events import LegProgress
 from tests.server.engine.kit import At, Lab
-from tests.server.engine.test_relay import bare
+from tests.server.methods.test_relay import bare
 from tests.servers import RunningServer, least_privileged, start
 
 ROWS = 60_000
