@@ -62,7 +62,7 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         _stops(
             "document-ids",
             "A FULLTEXT index with a column `FTS_DOC_ID` of one's own. InnoDB takes a row only if its number is larger "
-            "than all before, and a copy brings changed rows again.",
+            "than all before (error 182, seen on 9.7.4), and a copy brings changed rows again.",
             "by hand",
         ),
         _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
