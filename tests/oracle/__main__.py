@@ -47,7 +47,7 @@ class Result:
             rows=told.rows, chunks=told.chunks, transactions=len(told.seen.seconds), cuts=told.seen.cuts,
             looked_up=sum(told.seen.looked_up.values()), reads=told.reads, set_back=told.numbers_set_back,
             collisions=len(told.seen.collisions), taken_back=int(told.taken_back > 0),
-            relayed=told.schema.relayed, met_relay=len(told.seen.met_relay),
+            by_themselves=len(told.seen.by_themselves), relayed=told.schema.relayed, met_relay=len(told.seen.met_relay),
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -58,6 +58,7 @@ class Result:
             f" snapshots read, {of['cuts']:,} links cut, {of['looked_up']:,} outcomes looked up, {of['set_back']} times"
             f" a number came again that no row had had, {of['collisions']} transactions met an exclusive moment (1213),"
             f" {of['taken_back']} swaps taken back\n"
+            f"{of['by_themselves']} deadlocks in the hidden index of FULLTEXT, which need no migration\n"
             f"{of['relayed']} of the tables were relayed: {of['met_relay']} transactions got 1412 or 1213 of that\n"
             "features: " + ", ".join(f"{name} {number}" for name, number in self.features.most_common())
         )

@@ -35,6 +35,8 @@ class Seen:
     """Errors: each is ours, since the threads cannot meet."""
     collisions: list[str] = field(default_factory=list)
     """Phases in which an exclusive moment met a transaction within its 3 ms (1213): told in the limits, and counted."""
+    by_themselves: list[str] = field(default_factory=list)
+    """Phases in which two threads met without us, where the server gives them no way to avoid it; counted."""
     met_relay: list[str] = field(default_factory=list)
     """Errors that a relay gives to transactions of several statements, and where: told in the limits, and counted."""
     deadlocks_before: int = 0

@@ -78,6 +78,8 @@ class Told:
             done += f", taken back with {self.taken_back} rows"
         if self.seen.collisions:
             done += f", {len(self.seen.collisions)} met an exclusive moment ({', '.join(self.seen.collisions)})"
+        if self.seen.by_themselves:
+            done += f", {len(self.seen.by_themselves)} deadlocks in the hidden index of FULLTEXT"
         if self.schema.relayed:
             met = ", ".join(f"{count} x {what}" for what, count in sorted(Counted(self.seen.met_relay).items()))
             done += f", relayed: {met or 'nobody noticed'}, {self.again} times again"

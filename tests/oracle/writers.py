@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -158,6 +159,8 @@ class Writer(Thread):
         number = int(error.args[0]) if error.args and isinstance(error.args[0], int) else 0
         if number in LINK_LOST and self.hand.cut_on_purpose.is_set():
             self.seen.cuts += 1
+        elif number == DEADLOCK and self.of_the_hidden_index():
+            self.seen.by_themselves.append(self.stage.phase)
         elif number == DEADLOCK and self.stage.phase in EXCLUSIVE and not (rows := self.of_a_deadlock()):
             self.seen.collisions.append(self.stage.phase)
         elif number in OF_RELAYS and self.of_a_relay() and not (number == DEADLOCK and self.of_a_deadlock()):
@@ -180,14 +183,28 @@ class Writer(Thread):
 
     def of_a_deadlock(self) -> str:
         """What InnoDB says of a deadlock of rows; '' if it was one of metadata locks, of which InnoDB knows nothing."""
-        # The transaction's own connection answers nothing before an XA ROLLBACK (1614).
+        if self.deadlocks() == self.seen.deadlocks_before:
+            return ""
         with closing(self.hand.beside()) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'")
-            if int((cursor.fetchone() or (0,))[0]) == self.seen.deadlocks_before:
-                return ""
             cursor.execute("SHOW ENGINE INNODB STATUS")
             text = str((cursor.fetchone() or ("", "", ""))[2])
         return "\n" + text.partition("LATEST DETECTED DEADLOCK")[2].partition("\nTRANSACTIONS")[0]
+
+    def of_the_hidden_index(self) -> bool:
+        """True if two transactions have met in the index that a table with FULLTEXT has for its hidden column: see
+        tests/server/oracle/test_known.py. Every thread's rows are neighbours there."""
+        indexes = set(re.findall(r" index (.+?) of table ", self.of_a_deadlock()))
+        if indexes != {"FTS_DOC_ID_INDEX"}:
+            return False
+        self.seen.deadlocks_before = self.deadlocks()
+        return True
+
+    def deadlocks(self) -> int:
+        """How many deadlocks of rows the server has seen."""
+        # The transaction's own connection answers nothing before an XA ROLLBACK (1614).
+        with closing(self.hand.beside()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'")
+            return int((cursor.fetchone() or (0,))[0])
 
     def look_up(self, before: dict[int, Row]) -> None:
         """Ask a new connection for the outcome; the rows are this thread's alone, so they tell. Never guessed."""
