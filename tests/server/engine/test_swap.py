@@ -177,7 +177,8 @@ def test_a_reader_in_an_open_transaction_is_waited_for_while_others_work(
     ran.assert_outcome("done")
     assert begin.seen == 1
     assert other.statements > 100
-    assert other.longest_seconds < 1.0
+    # A request that is not taken back waits for lock_wait_timeout, a second, and others behind it.
+    assert other.longest_seconds < 0.8
     longest = max(ran.of(Moment), key=lambda m: m.waited_seconds)
     assert longest.waited_seconds > 1.5
     assert (longest.held_seconds or 0) < 1.0
