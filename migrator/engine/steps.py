@@ -122,11 +122,18 @@ def _swapped_but_not_finished(run: Run, step: Step) -> bool:
     return (
         noted is not None
         and noted.state == "open"
-        and (
-            noted.method == Method.TABLESPACE_RELAY
-            or (noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, step.table))
-        )
+        and (noted.method == Method.TABLESPACE_RELAY or _bears_the_name(run, noted))
     )
+
+
+def _bears_the_name(run: Run, noted: StepRow) -> bool:
+    """True if the copy of this step has been swapped in."""
+    return noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, noted.table)
+
+
+def _is_copied(run: Run, noted: StepRow) -> bool:
+    """True if the step is a copy that still needs the key: not a relay, and not what is swapped already."""
+    return noted.method == Method.SHADOW_COPY and not _bears_the_name(run, noted)
 
 
 def _table(run: Run, step: Step, listen: Listener) -> str:
@@ -212,8 +219,15 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
     key = (
         usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
     )
-    if key is None and step.method is Method.SHADOW_COPY:
+    if open_step is None and key is None and step.method is Method.SHADOW_COPY:
         raise SourceChanged(f"{name} has no usable key any more", remedy="plan again")
+    if open_step is not None and key is None and _is_copied(run, open_step):
+        lost = SourceChanged(
+            f"{name} has lost the key {open_step.copy_key} by which it was copied",
+            remedy="apply again: the copy of this table begins anew",
+        )
+        give_up(_work(run, step, table, open_step.id, listen), "void", lost.message)
+        raise lost
     if open_step is None:
         _as_reviewed(step, table)
         step_id = run.journal.new_step(

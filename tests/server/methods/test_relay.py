@@ -103,6 +103,22 @@ def test_a_crash_and_a_stop_at_every_event(lab: Lab) -> None:
     assert lab.spaces() == []
 
 
+def test_a_relay_that_was_begun_is_finished_whatever_a_new_plan_says(lab: Lab) -> None:
+    """Its foreign key is dropped while it lies in our tablespace: the new plan would copy it, the run brings it home."""
+    lab.run("CREATE TABLE parent (id INT PRIMARY KEY)")
+    lab.run("CREATE TABLE t (id INT PRIMARY KEY, p INT, CONSTRAINT k FOREIGN KEY (p) REFERENCES parent (id))")
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(ddl(" TABLESPACE = `migrator", done=True), crash)])
+    lab.run("ALTER TABLE t DROP FOREIGN KEY k")
+    plan = lab.plan("t")
+    assert [step.method for step in plan.steps] == [Method.SHADOW_COPY]
+    ran = lab.apply(plan=plan)
+    ran.assert_outcome("person")
+    assert "its definition is not what it was when the step began" in ran.step.message
+    assert lab.encrypted("t")
+    assert lab.spaces() == []
+
+
 @pytest.mark.parametrize(
     ("leg", "encrypted"), [("CREATE TABLESPACE", False), (" TABLESPACE = `migrator", False), ("ALTER TABLESPACE", True)]
 )
