@@ -429,8 +429,9 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
     "unfinished tables": (
         _goes_on(
             "parked-given-up",
-            "Its log came to its bound before its turn: triggers, shadow and log are removed.",
-            "raise `log_max_entries` and `log_max_bytes`, or a quieter time",
+            "Its log came to its bound before its turn, or the table was changed and this plan does nothing with it:"
+            " triggers, shadow and log are removed.",
+            "raise `log_max_entries` and `log_max_bytes`, or a quieter time; plan again",
         ),
         _goes_on(
             "parked-not-drained", "Its log cannot be drained meanwhile; the reason is shown. Its turn will say more."

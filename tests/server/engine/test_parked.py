@@ -105,6 +105,25 @@ def test_a_parked_table_that_cannot_be_drained(lab: Lab) -> None:
     lab.assert_done("z")
 
 
+@pytest.mark.parametrize("moment", ["copy", "verify"])
+def test_a_copy_that_no_plan_goes_on_with(lab: Lab, moment: str) -> None:
+    """Of a table that has changed and is refused now nothing of ours is left; one that is as it was stays parked."""
+    lab.table("t", "(id INT PRIMARY KEY, v TEXT)", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    lab.table("z", *FEW)
+    for table in ("t", "z"):
+        with pytest.raises(Crash):
+            lab.apply(table, at=[At(phase(moment), crash)])
+    parked = {n for n in lab.names() if "z" in n}
+    lab.run("CREATE FULLTEXT INDEX words ON t (v)", "CREATE TRIGGER app BEFORE DELETE ON t FOR EACH ROW SET @a = 1")
+    ran = lab.apply("t")
+    ran.assert_outcome("refused")
+    assert [e.finding.code for e in ran.of(Noticed) if e.finding.code.startswith("parked")] == ["parked-given-up"]
+    assert lab.names() == {"t", "app", *parked}
+    lab.assert_equal("t")
+    lab.apply("z").assert_outcome("done")
+    lab.assert_done("z")
+
+
 def test_an_error_while_draining_ends_the_run_as_its_own(lab: Lab) -> None:
     """What nobody expected is not lost with the thread that met it."""
     lab.table("a", *FEW)
