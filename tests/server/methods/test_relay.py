@@ -119,6 +119,32 @@ def test_a_relay_that_was_begun_is_finished_whatever_a_new_plan_says(lab: Lab) -
     assert lab.spaces() == []
 
 
+@pytest.mark.parametrize("default", ["ON", "OFF"])
+def test_a_right_for_what_is_not_as_the_default_says(lab: Lab, default: str) -> None:
+    """Where it is checked TABLE_ENCRYPTION_ADMIN is asked for before anything is made, and is then all that is needed."""
+    lab.run(f"ALTER SCHEMA {lab.schema} DEFAULT ENCRYPTION = 'Y'", "CREATE TABLE t (v INT) ENCRYPTION = 'N'")
+    account = f"'{lab.dba.user}'@'%'"
+    lab.run(
+        f"SET GLOBAL default_table_encryption = {default}",
+        "SET GLOBAL table_encryption_privilege_check = ON",
+        f"REVOKE TABLE_ENCRYPTION_ADMIN ON *.* FROM {account}",
+    )
+    try:
+        with pytest.raises(Refused, match="TABLE_ENCRYPTION_ADMIN"):
+            lab.apply("t")
+        assert lab.rows("SHOW DATABASES LIKE 'migrator'") == []
+        lab.run(f"GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO {account}")
+        lab.apply("t").assert_outcome("done")
+    finally:
+        lab.run(
+            "SET GLOBAL default_table_encryption = OFF",
+            "SET GLOBAL table_encryption_privilege_check = OFF",
+            f"GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO {account}",
+        )
+    assert lab.encrypted("t")
+    assert lab.spaces() == []
+
+
 @pytest.mark.parametrize(
     ("leg", "encrypted"), [("CREATE TABLESPACE", False), (" TABLESPACE = `migrator", False), ("ALTER TABLESPACE", True)]
 )
