@@ -79,6 +79,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "replace the MERGE table, then plan again",
         ),
         _stops(
+            "early-foreign-key",
+            "With `--convert`: foreign keys name it that were made with `foreign_key_checks=0`. Nobody keeps them while "
+            "it is of another engine; they count, for rows that nobody has looked at, once it is an InnoDB table.",
+            "drop them, or by hand",
+        ),
+        _stops(
             "auto-increment-inside",
             "With `--convert`: no index begins with its AUTO_INCREMENT column (MyISAM counts for each value of the "
             "columns before; InnoDB refuses it, 1075).",
