@@ -76,8 +76,9 @@ def do_step(run: Run, step: Step) -> StepOutcome:
 
     Raises only what ends the run: `LeaseLost`, `ServerUnreachable`.
     """
-    if not step.changes_something and not _swapped_but_not_finished(run, step):
-        if step.name in run.left_in_clear:
+    left = step.name in run.left_in_clear
+    if not step.changes_something and (left or not _swapped_but_not_finished(run, step)):
+        if left:
             return outcome_of(step, "left", message="the plan says to skip it", in_clear=True)
         if step.method is Method.REFUSE:
             remedy = next((finding.remedy for finding in step.findings if finding.blocks), "")

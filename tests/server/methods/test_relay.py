@@ -119,6 +119,22 @@ def test_a_relay_that_was_begun_is_finished_whatever_a_new_plan_says(lab: Lab) -
     assert lab.spaces() == []
 
 
+def test_a_relay_that_was_begun_waits_where_a_person_says_skip(lab: Lab) -> None:
+    """The plan is edited while the table lies in our tablespace, in clear: nothing is done with it until a plan wants it."""
+    lab.run("CREATE TABLE t (v INT)")
+    plan = lab.plan("t")
+    with pytest.raises(Crash):
+        lab.apply(plan=plan, at=[At(ddl(" TABLESPACE = `migrator", done=True), crash)])
+    skip = plan.model_copy(update={"steps": tuple(s.model_copy(update={"method": Method.SKIP}) for s in plan.steps)})
+    ran = lab.apply(plan=skip)
+    ran.assert_outcome("left")
+    assert ran.statements() == []
+    assert not lab.encrypted("t")
+    lab.apply(plan=plan).assert_outcome("done")
+    assert lab.encrypted("t")
+    assert lab.spaces() == []
+
+
 @pytest.mark.parametrize("default", ["ON", "OFF"])
 def test_a_right_for_what_is_not_as_the_default_says(lab: Lab, default: str) -> None:
     """Where it is checked TABLE_ENCRYPTION_ADMIN is asked for before anything is made, and is then all that is needed."""
