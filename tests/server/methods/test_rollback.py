@@ -455,6 +455,17 @@ def test_a_rollback_is_stopped_at_a_safe_point(lab: Lab) -> None:
     assert_rolled_back(lab)
 
 
+def test_what_was_encrypted_by_another_method_since_is_not_called_taken_back(lab: Lab) -> None:
+    """Rolled back, then referred to, so moved by the server: there is no swap of it now, whatever was before."""
+    swapped(lab)
+    take_back(lab)
+    lab.run("CREATE TABLE child (id INT PRIMARY KEY, t INT, FOREIGN KEY (id) REFERENCES t (id))")
+    lab.apply("t").assert_outcome("done")
+    with pytest.raises(UsageError, match="knows no swap"):
+        take_back(lab)
+    assert lab.encrypted("t")
+
+
 # -- what people do meanwhile -------------------------------------------------------------------------
 
 WRITES = (
