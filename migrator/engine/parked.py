@@ -19,8 +19,9 @@ from migrator.engine.clean import give_up
 from migrator.engine.drain import drain_pass, tell_backlog
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import Lease
-from migrator.engine.objects import table_proof, trigger_names
+from migrator.engine.objects import trigger_names
 from migrator.engine.sessions import Sessions
+from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, work_on
 from migrator.errors import LeaseLost, LogOverflow, MigratorError, ServerUnreachable, SourceChanged, Stopped
@@ -80,8 +81,8 @@ def give_up_forsaken(
             continue
         if step.phase == "index" and _is_switching(journal, session, step):
             continue  # between two sets of triggers: whoever goes on with it will see
-        if table_proof(session, step.table) == step.shadow_ids:
-            continue  # swapped by a run that was ended before it could note that
+        if was_swapped(session, step):
+            continue  # by a run that was ended before it could note that
         work = work_of(step)
         try:
             _give_up_if_changed(work, triggers)

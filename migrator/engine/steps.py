@@ -19,6 +19,7 @@ from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
+from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, work_on
 from migrator.errors import (
@@ -123,18 +124,16 @@ def _swapped_but_not_finished(run: Run, step: Step) -> bool:
     return (
         noted is not None
         and noted.state == "open"
-        and (noted.method == Method.TABLESPACE_RELAY or _bears_the_name(run, noted))
+        and (
+            noted.method == Method.TABLESPACE_RELAY
+            or (noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, step.table))
+        )
     )
-
-
-def _bears_the_name(run: Run, noted: StepRow) -> bool:
-    """True if the copy of this step has been swapped in."""
-    return noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, noted.table)
 
 
 def _is_copied(run: Run, noted: StepRow) -> bool:
     """True if the step is a copy that still needs the key: not a relay, and not what is swapped already."""
-    return noted.method == Method.SHADOW_COPY and not _bears_the_name(run, noted)
+    return noted.method == Method.SHADOW_COPY and not was_swapped(run.session, noted)
 
 
 def _table(run: Run, step: Step, listen: Listener) -> str:

@@ -80,8 +80,8 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _stops(
             "early-foreign-key",
-            "With `--convert`: foreign keys name it that were made with `foreign_key_checks=0`. Nobody keeps them while "
-            "it is of another engine; they count, for rows that nobody has looked at, once it is an InnoDB table.",
+            "With `--convert`: foreign keys name it that were made with `foreign_key_checks=0`. Nobody keeps them "
+            "while it is of another engine; they count, for rows that nobody has looked at, once it is InnoDB.",
             "drop them, or by hand",
         ),
         _stops(

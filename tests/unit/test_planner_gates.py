@@ -185,7 +185,7 @@ def test_super_is_needed_for_triggers_only() -> None:
 def test_the_right_to_encrypt_against_the_default(
     check: str, server_default: str, *, schema_default: bool, needed: bool
 ) -> None:
-    """TABLE_ENCRYPTION_ADMIN is needed if the server checks it, whatever the defaults: the journal's schema is born in clear."""
+    """Needed wherever the server checks it: the journal's schema is born in clear."""
     server = a_server(
         variables={"table_encryption_privilege_check": check, "default_table_encryption": server_default},
     )

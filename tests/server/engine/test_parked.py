@@ -6,8 +6,9 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from migrator.engine.cleanup import CleanupOptions, cleanup
 from migrator.events import Backlog, ChunkCopied, Event, Noticed, StepEnded, StepStarted
-from tests.server.engine.kit import SMALL, At, Beside, Crash, Do, Lab, Ran, crash, each, phase
+from tests.server.engine.kit import SMALL, At, Beside, Crash, Do, Lab, Ran, crash, ddl, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
 from tests.servers import until
 
@@ -122,6 +123,23 @@ def test_a_copy_that_no_plan_goes_on_with(lab: Lab, moment: str) -> None:
     lab.assert_equal("t")
     lab.apply("z").assert_outcome("done")
     lab.assert_done("z")
+
+
+def test_a_swap_that_was_not_finished_is_no_void_copy(lab: Lab) -> None:
+    """Killed right after its RENAME, then rebuilt by a person: the journal still knows the old table, and abandon its end."""
+    lab.table("t", "(id INT PRIMARY KEY, v INT)", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    lab.table("z", *FEW)
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(ddl("`_t_retained`,", done=True), crash)])
+    lab.run("ALTER TABLE t DROP PRIMARY KEY")
+    lab.apply("z").assert_outcome("done")
+    assert lab.value("SELECT state FROM migrator.steps WHERE name = 't'") == "open"
+    assert lab.value("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = '_t_retained'") == 3
+    with closing(lab.session()) as session:
+        cleaned = cleanup(session, CleanupOptions(abandon=(f"{lab.schema}.t",)), lambda event: None)
+    assert ("retained", "kept") in [(one.kind, one.action) for one in cleaned]
+    assert lab.names() == {"t", "_t_retained", "z", "_z_retained"}
+    lab.assert_equal("t")
 
 
 def test_an_error_while_draining_ends_the_run_as_its_own(lab: Lab) -> None:

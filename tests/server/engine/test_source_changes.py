@@ -60,7 +60,9 @@ def test_a_change_of_the_table(lab: Lab, change: str, moment: str) -> None:
 @pytest.mark.parametrize("moment", ["build", "log", "index", "verify"])
 def test_the_key_is_dropped_while_no_run_is_there(lab: Lab, moment: str, other: str) -> None:
     """The next run gives the copy up, with its triggers, whatever the new plan does with the table; the one after does it."""
-    lab.table("t", f"(id INT PRIMARY KEY, u INT NOT NULL, {other})", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    lab.table(
+        "t", f"(id INT PRIMARY KEY, u INT NOT NULL, {other})", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some"
+    )
     with pytest.raises(Crash):
         lab.apply("t", at=[At(phase(moment), crash)])
     lab.run("ALTER TABLE t DROP PRIMARY KEY")
