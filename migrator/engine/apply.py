@@ -81,7 +81,7 @@ def apply(
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
         tend_swapped(own, journal, listen, lambda step: _left(run, step))
-        give_up_forsaken(own, journal, plan, listen, lambda step: _left(run, step))
+        give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
         with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
             steps = _all_steps(run)
         outcome = Outcome(

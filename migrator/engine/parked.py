@@ -27,8 +27,9 @@ from migrator.engine.work import Work, limits_of, work_on
 from migrator.errors import LeaseLost, LogOverflow, MigratorError, ServerUnreachable, SourceChanged, Stopped
 from migrator.events import Listener, Noticed
 from migrator.inventory import read_tables
-from migrator.model import Finding, Method
+from migrator.model import Finding, Method, Server
 from migrator.planner.plan import Plan
+from migrator.planner.privileges import Need, missing
 
 EVERY_SECONDS: Final = 1.0
 
@@ -67,12 +68,18 @@ class Tender:
 
 
 def give_up_forsaken(
-    session: Session, journal: Journal, plan: Plan, listen: Listener, work_of: Callable[[StepRow], Work]
+    session: Session,
+    journal: Journal,
+    plan: Plan,
+    server: Server,
+    listen: Listener,
+    work_of: Callable[[StepRow], Work],
 ) -> None:
     """Give up the copies of tables that have changed and that this plan does nothing with: no turn of theirs comes.
 
     Else their triggers would stay, and their log could not be drained any more. At the beginning of a run, under
-    its lease; one exclusive moment each. What cannot be done now is told, and stays as it is.
+    its lease; one exclusive moment each. What cannot be done now is told, and stays as it is. Where a right on
+    the schema is missing nothing is done: triggers that are hidden are not gone.
     """
     acting = {step.table for step in plan.steps if step.changes_something}
     for step in journal.steps(session, states=["open"]):
@@ -81,6 +88,8 @@ def give_up_forsaken(
             continue
         if step.phase == "index" and _is_switching(journal, session, step):
             continue  # between two sets of triggers: whoever goes on with it will see
+        if missing(server, [step.table.schema], {Need.READ, Need.COPY}, journal_schema=journal.schema):
+            continue
         if was_swapped(session, step):
             continue  # by a run that was ended before it could note that
         work = work_of(step)
@@ -88,8 +97,10 @@ def give_up_forsaken(
             _give_up_if_changed(work, triggers)
         except (LeaseLost, Stopped):
             raise
-        except MigratorError as error:
-            finding = Finding("parked-not-drained", error.message, error.remedy, subject=work.subject)
+        except (SqlError, MigratorError) as error:
+            if isinstance(error, SqlError) and error.link_lost:
+                raise
+            finding = Finding("parked-not-drained", f"its copy is void, and stays: {error}", subject=work.subject)
             listen(Noticed(finding.subject, finding))
 
 

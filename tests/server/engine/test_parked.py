@@ -8,6 +8,7 @@ import pytest
 
 from migrator.engine.cleanup import CleanupOptions, cleanup
 from migrator.events import Backlog, ChunkCopied, Event, Noticed, StepEnded, StepStarted
+from migrator.model import Method
 from tests.server.engine.kit import SMALL, At, Beside, Crash, Do, Lab, Ran, crash, ddl, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
 from tests.servers import until
@@ -123,6 +124,29 @@ def test_a_copy_that_no_plan_goes_on_with(lab: Lab, moment: str) -> None:
     lab.assert_equal("t")
     lab.apply("z").assert_outcome("done")
     lab.assert_done("z")
+
+
+def test_triggers_that_are_hidden_are_not_gone(lab: Lab) -> None:
+    """Without TRIGGER on the schema ours are not seen: a copy that is parked stays whole, and the application writes on."""
+    lab.table("t", "(id INT PRIMARY KEY, v INT)", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(phase("verify"), crash)])
+    parked, plan = lab.names(), lab.plan("t")
+    skip = plan.model_copy(update={"steps": tuple(s.model_copy(update={"method": Method.SKIP}) for s in plan.steps)})
+    rights = next(
+        str(g) for (g,) in lab.rows(f"SHOW GRANTS FOR '{lab.dba.user}'@'%'") if "TRIGGER" in g and "`migrator`" not in g
+    )
+    on = rights[rights.index(" ON ") : rights.index(" TO ")]
+    lab.run(f"REVOKE TRIGGER{on} FROM '{lab.dba.user}'@'%'")
+    try:
+        lab.apply(plan=skip).assert_outcome("left")
+    finally:
+        lab.run(f"GRANT TRIGGER{on} TO '{lab.dba.user}'@'%'")
+    assert lab.names() == parked
+    with lab.application("t") as app:
+        app.write("DELETE FROM {t} WHERE id = 3")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
 
 
 def test_a_swap_that_was_not_finished_is_no_void_copy(lab: Lab) -> None:
