@@ -12,7 +12,7 @@ from migrator.db import Session, SqlError
 from migrator.engine.allowed import check_plan
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
-from migrator.engine.parked import Tender, Turns, tending
+from migrator.engine.parked import Tender, Turns, give_up_forsaken, tending
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run, do_step, outcome_of
@@ -81,6 +81,7 @@ def apply(
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
         tend_swapped(own, journal, listen, lambda step: _left(run, step))
+        give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
         with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
             steps = _all_steps(run)
         outcome = Outcome(

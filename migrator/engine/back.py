@@ -20,6 +20,7 @@ from migrator.engine.objects import (
     trigger_names,
     trigger_proofs,
 )
+from migrator.engine.watch import child_of
 from migrator.engine.work import Work
 from migrator.events import Noticed
 from migrator.inventory import show_create
@@ -135,22 +136,13 @@ def why_not(session: Session, journal: Journal, step: StepRow, holder: Session |
         return f"a trigger was added since the swap: {', '.join(added)}"
     if _shown(session, table) != _shown(session, retained):
         return f"the definition of {table} or of {retained} was changed since the swap"
-    if child := _child(session, table) or _child(session, retained):
+    if child := child_of(session, table) or child_of(session, retained):
         return f"a foreign key of {child} refers to it since the swap"
     return _marked(holder or session, log_of(table), retained)
 
 
 def _shown(session: Session, table: TableName) -> tuple[tuple[str, ...], str]:
     return comparable(show_create(session, table), table.name)
-
-
-def _child(session: Session, table: TableName) -> TableName | None:
-    row = session.row(
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
-        " WHERE UNIQUE_CONSTRAINT_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s LIMIT 1",
-        (table.schema, table.name),
-    )
-    return TableName(str(row[0]), str(row[1])) if row else None
 
 
 def _marked(session: Session, log: TableName, retained: TableName) -> str:

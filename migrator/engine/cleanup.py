@@ -12,12 +12,12 @@ from migrator.engine.back import stop_keeping_current
 from migrator.engine.clean import give_up, take_down
 from migrator.engine.journal import Journal, Owned, StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
-from migrator.engine.objects import drop_if_ours, table_proof
+from migrator.engine.objects import drop_if_ours
 from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.relay import bring_back
 from migrator.engine.rollback import is_over, tend_swapped
 from migrator.engine.sessions import Sessions
-from migrator.engine.swap import finish
+from migrator.engine.swap import finish, was_swapped
 from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import UsageError
 from migrator.events import Listener
@@ -137,7 +137,7 @@ def _end(here: _Here, step: StepRow) -> list[Cleaned]:
     owned = here.journal.owned(here.session, step.id)
     sizes = {one: _size(here.session, one) for one in owned}
     work = _work(here, step)
-    if step.kind == "table" and step.shadow_ids and step.shadow_ids == table_proof(here.session, step.table):
+    if step.kind == "table" and was_swapped(here.session, step):
         finish(work)
     elif step.kind == "table" and step.method == Method.TABLESPACE_RELAY:
         here.journal.close_step(here.session, step.id, bring_back(work), "abandoned by a person")

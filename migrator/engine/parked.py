@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,18 +21,24 @@ from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import Lease
 from migrator.engine.objects import trigger_names
 from migrator.engine.sessions import Sessions
+from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, work_on
 from migrator.errors import LeaseLost, LogOverflow, MigratorError, ServerUnreachable, SourceChanged, Stopped
 from migrator.events import Listener, Noticed
 from migrator.inventory import read_tables
-from migrator.model import Finding, Method
+from migrator.model import Finding, Method, Server
 from migrator.planner.plan import Plan
+from migrator.planner.privileges import Need, missing
 
 EVERY_SECONDS: Final = 1.0
 
 _LOGGED: Final = frozenset({"log", "copy", "index"})
 """Phases after which a step has log triggers."""
+
+
+_BY_PHASE: Final = {"log": "log", "copy": "log", "index": "log", "mirror": "mirror", "verify": "mirror"}
+"""Which triggers a step has after a phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,52 @@ class Tender:
     turns: Turns
     listen: Listener
     clock: Clock
+
+
+def give_up_forsaken(
+    session: Session,
+    journal: Journal,
+    plan: Plan,
+    server: Server,
+    listen: Listener,
+    work_of: Callable[[StepRow], Work],
+) -> None:
+    """Give up the copies of tables that have changed and that this plan does nothing with: no turn of theirs comes.
+
+    Else their triggers would stay, and their log could not be drained any more. At the beginning of a run, under
+    its lease; one exclusive moment each. What cannot be done now is told, and stays as it is. Where a right on
+    the schema is missing nothing is done: triggers that are hidden are not gone.
+    """
+    acting = {step.table for step in plan.steps if step.changes_something}
+    for step in journal.steps(session, states=["open"]):
+        triggers = _BY_PHASE.get(step.phase)
+        if (step.kind, step.method) != ("table", Method.SHADOW_COPY) or triggers is None or step.table in acting:
+            continue
+        if step.phase == "index" and _is_switching(journal, session, step):
+            continue  # between two sets of triggers: whoever goes on with it will see
+        if missing(server, [step.table.schema], {Need.READ, Need.COPY}, journal_schema=journal.schema):
+            continue
+        if was_swapped(session, step):
+            continue  # by a run that was ended before it could note that
+        work = work_of(step)
+        try:
+            _give_up_if_changed(work, triggers)
+        except (LeaseLost, Stopped):
+            raise
+        except (SqlError, MigratorError) as error:
+            if isinstance(error, SqlError) and error.link_lost:
+                raise
+            finding = Finding("parked-not-drained", f"its copy is void, and stays: {error}", subject=work.subject)
+            listen(Noticed(finding.subject, finding))
+
+
+def _give_up_if_changed(work: Work, triggers: str) -> None:
+    try:
+        check_source(work, triggers=triggers)
+    except SourceChanged as changed:
+        give_up(work, "void", changed.message)
+        finding = Finding("parked-given-up", changed.message, "plan again to have it done", subject=work.subject)
+        work.listen(Noticed(finding.subject, finding))
 
 
 @contextmanager
@@ -109,11 +161,15 @@ def _parked(tender: Tender, session: Session) -> list[StepRow]:
     for step in tender.journal.steps(session, states=["open"]):
         if (step.kind, step.method) != ("table", Method.SHADOW_COPY) or step.phase not in _LOGGED:
             continue
-        mirror = set(trigger_names(step.table, "mirror").values())
-        owned = tender.journal.owned(session, step.id)
-        if not any(one.kind == "trigger" and one.name.name in mirror for one in owned):
+        if not _is_switching(tender.journal, session, step):
             found.append(step)
     return found
+
+
+def _is_switching(journal: Journal, session: Session, step: StepRow) -> bool:
+    """True if a mirror trigger is there or was about to be made."""
+    mirror = set(trigger_names(step.table, "mirror").values())
+    return any(one.kind == "trigger" and one.name.name in mirror for one in journal.owned(session, step.id))
 
 
 def _in_turn(

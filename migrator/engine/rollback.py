@@ -95,11 +95,16 @@ def rollback(
 
 
 def _step(session: Session, journal: Journal, table: str) -> StepRow:
-    known = journal.steps(session, states=["open", "swapped", "rolled-back"]) if journal.exists(session) else []
+    states = ["open", "swapped", "rolled-back", "done"]
+    known = journal.steps(session, states=states) if journal.exists(session) else []
     step = next((s for s in reversed(known) if s.kind == "table" and str(s.table) == table), None)
     if step is not None and step.state == "rolled-back":
         raise UsageError(f"the swap of {table} is taken back already", remedy="nothing to do; look at: migrator verify")
-    if step is None or (step.state == "open" and table_proof(session, step.table) != step.shadow_ids):
+    if (
+        step is None
+        or step.state == "done"
+        or (step.state == "open" and table_proof(session, step.table) != step.shadow_ids)
+    ):
         raise UsageError(
             f"the journal knows no swap of {table} that could be taken back", remedy="look at: migrator status"
         )

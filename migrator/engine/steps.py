@@ -19,6 +19,7 @@ from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
+from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, limits_of, work_on
 from migrator.errors import (
@@ -76,8 +77,9 @@ def do_step(run: Run, step: Step) -> StepOutcome:
 
     Raises only what ends the run: `LeaseLost`, `ServerUnreachable`.
     """
-    if not step.changes_something and not _swapped_but_not_finished(run, step):
-        if step.name in run.left_in_clear:
+    left = step.name in run.left_in_clear
+    if not step.changes_something and (left or not _swapped_but_not_finished(run, step)):
+        if left:
             return outcome_of(step, "left", message="the plan says to skip it", in_clear=True)
         if step.method is Method.REFUSE:
             remedy = next((finding.remedy for finding in step.findings if finding.blocks), "")
@@ -127,6 +129,11 @@ def _swapped_but_not_finished(run: Run, step: Step) -> bool:
             or (noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, step.table))
         )
     )
+
+
+def _is_copied(run: Run, noted: StepRow) -> bool:
+    """True if the step is a copy that still needs the key: not a relay, and not what is swapped already."""
+    return noted.method == Method.SHADOW_COPY and not was_swapped(run.session, noted)
 
 
 def _table(run: Run, step: Step, listen: Listener) -> str:
@@ -212,8 +219,15 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
     key = (
         usable_key(table) if open_step is None else next((k for k in table.keys if k.name == open_step.copy_key), None)
     )
-    if key is None and step.method is Method.SHADOW_COPY:
+    if open_step is None and key is None and step.method is Method.SHADOW_COPY:
         raise SourceChanged(f"{name} has no usable key any more", remedy="plan again")
+    if open_step is not None and key is None and _is_copied(run, open_step):
+        lost = SourceChanged(
+            f"{name} has lost the key {open_step.copy_key} by which it was copied",
+            remedy="apply again: the copy of this table begins anew",
+        )
+        give_up(_work(run, step, table, open_step.id, listen), "void", lost.message)
+        raise lost
     if open_step is None:
         _as_reviewed(step, table)
         step_id = run.journal.new_step(

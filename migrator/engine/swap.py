@@ -7,8 +7,9 @@ would read an empty or half-full table after the RENAME, without any error.
 
 from __future__ import annotations
 
-from migrator.db import SqlError
+from migrator.db import Session, SqlError
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
+from migrator.engine.journal import StepRow
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.older import wait_out_older
@@ -16,6 +17,7 @@ from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
+from migrator.sql.names import retained_of
 from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.triggers import drop_trigger
 
@@ -76,6 +78,15 @@ def swapped_already(work: Work) -> bool:
     if name == step.shadow_ids and old == step.source_ids:
         return True
     raise _ambiguous(work)
+
+
+def was_swapped(session: Session, step: StepRow) -> bool:
+    """True if the RENAME of a copy was done, also if a person has rebuilt the new table since. No locks."""
+    if not step.shadow_ids:
+        return False
+    if table_proof(session, step.table) == step.shadow_ids:
+        return True
+    return table_proof(session, retained_of(step.table)) == step.source_ids
 
 
 def _ambiguous(work: Work) -> OwnerUnknown:

@@ -42,20 +42,26 @@ def check_source(work: Work, *, triggers: str, session: Session | None = None) -
         raise SourceChanged(
             f"a trigger was added to {work.table.name} since its copy began: {', '.join(added)}", remedy=_REMEDY
         )
-    # InnoDB's own list: REFERENTIAL_CONSTRAINTS hides tables that our account has no privilege for.
-    child = asked.value(
-        "SELECT FOR_NAME FROM information_schema.INNODB_FOREIGN WHERE REF_NAME = %s LIMIT 1",
-        (f"{work.table.name.schema}/{work.table.name.name}",),
-    )
-    if child is not None:
+    if child := child_of(asked, work.table.name):
         raise SourceChanged(
-            f"a foreign key of {str(child).replace('/', '.', 1)} refers to {work.table.name} since its copy began",
-            remedy=_REMEDY,
+            f"a foreign key of {child} refers to {work.table.name} since its copy began", remedy=_REMEDY
         )
     for trigger in trigger_names(work.table.name, triggers).values():
         mine = owned.get(("trigger", TableName(work.table.name.schema, trigger)))
         if mine is None or mine.state != "made" or proofs.get(trigger) != mine.proof:
             raise SourceChanged(f"trigger {trigger} on {work.table.name} is not as this run made it", remedy=_REMEDY)
+
+
+def child_of(session: Session, table: TableName) -> str:
+    """A table whose foreign key refers to this one, or ''. No locks.
+
+    From InnoDB's own list: REFERENTIAL_CONSTRAINTS hides tables that our account has no privilege for.
+    """
+    child = session.value(
+        "SELECT FOR_NAME FROM information_schema.INNODB_FOREIGN WHERE REF_NAME = %s LIMIT 1",
+        (f"{table.schema}/{table.name}",),
+    )
+    return "" if child is None else str(child).replace("/", ".", 1)
 
 
 def check_marks(work: Work, asked: Session) -> None:

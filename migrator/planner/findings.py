@@ -79,6 +79,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "replace the MERGE table, then plan again",
         ),
         _stops(
+            "early-foreign-key",
+            "With `--convert`: foreign keys name it that were made with `foreign_key_checks=0`. Nobody keeps them "
+            "while it is of another engine; they count, for rows that nobody has looked at, once it is InnoDB.",
+            "drop them, or by hand",
+        ),
+        _stops(
             "auto-increment-inside",
             "With `--convert`: no index begins with its AUTO_INCREMENT column (MyISAM counts for each value of the "
             "columns before; InnoDB refuses it, 1075).",
@@ -429,8 +435,9 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
     "unfinished tables": (
         _goes_on(
             "parked-given-up",
-            "Its log came to its bound before its turn: triggers, shadow and log are removed.",
-            "raise `log_max_entries` and `log_max_bytes`, or a quieter time",
+            "Its log came to its bound before its turn, or the table was changed and this plan does nothing with it:"
+            " triggers, shadow and log are removed.",
+            "raise `log_max_entries` and `log_max_bytes`, or a quieter time; plan again",
         ),
         _goes_on(
             "parked-not-drained", "Its log cannot be drained meanwhile; the reason is shown. Its turn will say more."

@@ -229,7 +229,7 @@ def _performance_schema(asked: _Asked) -> Iterator[Finding]:
         yield _blocks("performance-schema", message, "performance_schema=ON in my.cnf, and restart")
 
 
-def needs(server: Server, steps: Collection[Step], schemas: Collection[Schema]) -> frozenset[Need]:
+def needs(server: Server, steps: Collection[Step]) -> frozenset[Need]:
     """Which rights these steps need here."""
     wanted = {Need.READ, Need.COPY}
     if any(s.method is Method.SHADOW_COPY for s in steps) and needs_super(server):
@@ -238,17 +238,15 @@ def needs(server: Server, steps: Collection[Step], schemas: Collection[Schema]) 
     if relayed or any(s.kind == "tablespace" and s.changes_something for s in steps):
         wanted.add(Need.TABLESPACE)
     if server.variable_is_on("table_encryption_privilege_check"):
-        touched = {s.schema_name for s in steps if s.kind == "table" and s.changes_something}
-        plain = any(not s.default_encryption for s in schemas if s.name in touched)
-        # A tablespace and the journal's own schema are held against the server's default.
-        if plain or not server.variable_is_on("default_table_encryption"):
-            wanted.add(Need.ENCRYPTION_ADMIN)
+        # Whatever the defaults are: the journal's schema is born in clear and holds encrypted tables, and
+        # a relay's tablespace is born in clear.
+        wanted.add(Need.ENCRYPTION_ADMIN)
     return frozenset(wanted)
 
 
 def _privileges(asked: _Asked) -> Iterator[Finding]:
     schemas = {s.schema_name for s in asked.steps if s.kind == "table" and s.changes_something}
-    wanted = needs(asked.server, asked.steps, asked.schemas)
+    wanted = needs(asked.server, asked.steps)
     lacking = missing(asked.server, schemas, wanted, journal_schema=asked.journal_schema)
     yield from lacking
     if asked.server.non_default_roles and not lacking:

@@ -42,7 +42,7 @@ class Need(StrEnum):
     TABLESPACE = "tablespace"
     """If the plan has a step for a tablespace, or one by tablespace-relay."""
     ENCRYPTION_ADMIN = "encryption-admin"
-    """If table_encryption_privilege_check is ON and a default is to make tables in clear."""
+    """If table_encryption_privilege_check is ON."""
     OPTIONAL = "optional"
     """Nothing fails without it; less is seen."""
 
@@ -95,7 +95,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
         "TABLE_ENCRYPTION_ADMIN",
         Level.GLOBAL,
         Need.ENCRYPTION_ADMIN,
-        "make an encrypted table where the default is a plain one",
+        "make encrypted tables, and the journal's schema and relays' tablespaces in clear, whatever the defaults are",
     ),
     Right("XA_RECOVER_ADMIN", Level.GLOBAL, Need.OPTIONAL, "name prepared XA transactions that hold a lock"),
 )

@@ -12,7 +12,7 @@ from typing import Final
 from migrator.sql.names import quote
 from migrator.sql.statement import Sql
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of these tables; a journal of another version is refused."""
 
 _END: Final = (

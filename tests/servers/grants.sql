@@ -17,7 +17,7 @@ GRANT SELECT ON performance_schema.* TO 'migrator'@'%';
 -- General tablespaces and the tablespace `mysql`.
 GRANT CREATE TABLESPACE ON *.* TO 'migrator'@'%';
 
--- ENCRYPTION='Y' where the schema's default differs and table_encryption_privilege_check is ON.
+-- Where table_encryption_privilege_check is ON: tables, schemas and tablespaces that are not as the default says.
 GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO 'migrator'@'%';
 
 -- Prepared XA transactions: they block DDL and show nowhere else.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrator.model import Check, Method, Table, TableName
+from migrator.model import Check, ForeignKey, Method, Table, TableName
 from migrator.planner.checks import Around
 from migrator.planner.methods import Choice, choose
 from migrator.planner.plan import Policy
@@ -55,6 +55,7 @@ def test_innodb_tables_are_copied_as_ever() -> None:
 
 REFUSED: dict[str, dict[str, Any]] = {
     "merged": {"merged_by": (NASTY,)},
+    "early-foreign-key": {"referenced_by": (ForeignKey("k", NASTY, PLAIN, "RESTRICT", "RESTRICT"),)},
     "auto-increment-inside": {
         "columns": (a_column("a", "int"), a_column("id", "int", auto_increment=True)),
         "keys": (a_key("a", "id"),),

@@ -6,8 +6,10 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from migrator.engine.cleanup import CleanupOptions, cleanup
 from migrator.events import Backlog, ChunkCopied, Event, Noticed, StepEnded, StepStarted
-from tests.server.engine.kit import SMALL, At, Beside, Crash, Do, Lab, Ran, crash, each, phase
+from migrator.model import Method
+from tests.server.engine.kit import SMALL, At, Beside, Crash, Do, Lab, Ran, crash, ddl, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
 from tests.servers import until
 
@@ -103,6 +105,65 @@ def test_a_parked_table_that_cannot_be_drained(lab: Lab) -> None:
     lab.apply("z").assert_outcome("done")
     lab.assert_done("a")
     lab.assert_done("z")
+
+
+@pytest.mark.parametrize("moment", ["copy", "verify"])
+def test_a_copy_that_no_plan_goes_on_with(lab: Lab, moment: str) -> None:
+    """Of a table that has changed and is refused now nothing of ours is left; one that is as it was stays parked."""
+    lab.table("t", "(id INT PRIMARY KEY, v TEXT)", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    lab.table("z", *FEW)
+    for table in ("t", "z"):
+        with pytest.raises(Crash):
+            lab.apply(table, at=[At(phase(moment), crash)])
+    parked = {n for n in lab.names() if "z" in n}
+    lab.run("CREATE FULLTEXT INDEX words ON t (v)", "CREATE TRIGGER app BEFORE DELETE ON t FOR EACH ROW SET @a = 1")
+    ran = lab.apply("t")
+    ran.assert_outcome("refused")
+    assert [e.finding.code for e in ran.of(Noticed) if e.finding.code.startswith("parked")] == ["parked-given-up"]
+    assert lab.names() == {"t", "app", *parked}
+    lab.assert_equal("t")
+    lab.apply("z").assert_outcome("done")
+    lab.assert_done("z")
+
+
+def test_triggers_that_are_hidden_are_not_gone(lab: Lab) -> None:
+    """Without TRIGGER on the schema ours are not seen: a copy that is parked stays whole, and the application writes on."""
+    lab.table("t", "(id INT PRIMARY KEY, v INT)", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(phase("verify"), crash)])
+    parked, plan = lab.names(), lab.plan("t")
+    skip = plan.model_copy(update={"steps": tuple(s.model_copy(update={"method": Method.SKIP}) for s in plan.steps)})
+    rights = next(
+        str(g) for (g,) in lab.rows(f"SHOW GRANTS FOR '{lab.dba.user}'@'%'") if "TRIGGER" in g and "`migrator`" not in g
+    )
+    on = rights[rights.index(" ON ") : rights.index(" TO ")]
+    lab.run(f"REVOKE TRIGGER{on} FROM '{lab.dba.user}'@'%'")
+    try:
+        lab.apply(plan=skip).assert_outcome("left")
+    finally:
+        lab.run(f"GRANT TRIGGER{on} TO '{lab.dba.user}'@'%'")
+    assert lab.names() == parked
+    with lab.application("t") as app:
+        app.write("DELETE FROM {t} WHERE id = 3")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+def test_a_swap_that_was_not_finished_is_no_void_copy(lab: Lab) -> None:
+    """Killed right after its RENAME, then rebuilt by a person: the journal still knows the old table, and abandon its end."""
+    lab.table("t", "(id INT PRIMARY KEY, v INT)", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some")
+    lab.table("z", *FEW)
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(ddl("`_t_retained`,", done=True), crash)])
+    lab.run("ALTER TABLE t DROP PRIMARY KEY")
+    lab.apply("z").assert_outcome("done")
+    assert lab.value("SELECT state FROM migrator.steps WHERE name = 't'") == "open"
+    assert lab.value("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_TABLE = '_t_retained'") == 3
+    with closing(lab.session()) as session:
+        cleaned = cleanup(session, CleanupOptions(abandon=(f"{lab.schema}.t",)), lambda event: None)
+    assert ("retained", "kept") in [(one.kind, one.action) for one in cleaned]
+    assert lab.names() == {"t", "_t_retained", "z", "_z_retained"}
+    lab.assert_equal("t")
 
 
 def test_an_error_while_draining_ends_the_run_as_its_own(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import pymysql
 import pytest
 
 from migrator.events import ChunkCopied, ChunkVerified, Waiting
-from tests.server.engine.kit import At, Lab, When, ddl, each, phase
+from tests.server.engine.kit import At, Crash, Lab, When, crash, ddl, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
 
 CHANGES = {
@@ -52,6 +52,23 @@ def test_a_change_of_the_table(lab: Lab, change: str, moment: str) -> None:
     assert not lab.value("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s", lab.schema)
     if change.startswith("emptied"):
         lab.run("DROP TABLE y")
+    lab.apply("t").assert_outcome("done")
+    lab.assert_done("t")
+
+
+@pytest.mark.parametrize("other", ["UNIQUE KEY other (u)", "KEY other (u)"], ids=["another key", "no key"])
+@pytest.mark.parametrize("moment", ["build", "log", "index", "verify"])
+def test_the_key_is_dropped_while_no_run_is_there(lab: Lab, moment: str, other: str) -> None:
+    """The next run gives the copy up, with its triggers, whatever the new plan does with the table; the one after does it."""
+    lab.table(
+        "t", f"(id INT PRIMARY KEY, u INT NOT NULL, {other})", f"SELECT n, n FROM ({NUMBERS.format(300)}) AS some"
+    )
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(phase(moment), crash)])
+    lab.run("ALTER TABLE t DROP PRIMARY KEY")
+    ran = lab.apply("t")
+    ran.assert_outcome("failed")
+    assert lab.names() == {"t"}
     lab.apply("t").assert_outcome("done")
     lab.assert_done("t")
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Final
 
 from migrator.engine.cleanup import CleanupOptions, cleanup
+from migrator.sql.journal import FORMAT
 from tests.server.faults.scene import Attempt, Does, Fault, Scene, attempted, when_free
 
 DUPLICATE: Final = frozenset({1062})
@@ -114,7 +115,7 @@ JOURNALS: Final[dict[str, Fault]] = {
     "journal of another version": Fault(
         "`UPDATE migrator.meta SET format = 99`, and stopped",
         stop_and("UPDATE migrator.meta SET format = 99"),
-        refused_until("UPDATE migrator.meta SET format = 1"),
+        refused_until(f"UPDATE migrator.meta SET format = {FORMAT}"),
     ),
     "journal of another server": Fault(
         "`UPDATE migrator.meta SET server_uuid`, and stopped",

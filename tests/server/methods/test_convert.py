@@ -67,6 +67,11 @@ REFUSED = {
         "CREATE TABLE t (id INT, KEY (id)) ENGINE=MyISAM",
         "CREATE TABLE `me``rge` (id INT, KEY (id)) ENGINE=MERGE UNION=(t) COMMENT='UNION=(x)'",
     ],
+    "early-foreign-key": [
+        "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=MyISAM",
+        "SET foreign_key_checks = 0",
+        "CREATE TABLE child (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES t (id))",
+    ],
     "generated-timestamp": ["CREATE TABLE t (id INT, at TIMESTAMP, d DATE AS (DATE(at)) STORED) ENGINE=MyISAM"],
 }
 

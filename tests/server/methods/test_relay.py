@@ -103,6 +103,64 @@ def test_a_crash_and_a_stop_at_every_event(lab: Lab) -> None:
     assert lab.spaces() == []
 
 
+def test_a_relay_that_was_begun_is_finished_whatever_a_new_plan_says(lab: Lab) -> None:
+    """Its foreign key is dropped while it lies in our tablespace: the new plan would copy it, the run brings it home."""
+    lab.run("CREATE TABLE parent (id INT PRIMARY KEY)")
+    lab.run("CREATE TABLE t (id INT PRIMARY KEY, p INT, CONSTRAINT k FOREIGN KEY (p) REFERENCES parent (id))")
+    with pytest.raises(Crash):
+        lab.apply("t", at=[At(ddl(" TABLESPACE = `migrator", done=True), crash)])
+    lab.run("ALTER TABLE t DROP FOREIGN KEY k")
+    plan = lab.plan("t")
+    assert [step.method for step in plan.steps] == [Method.SHADOW_COPY]
+    ran = lab.apply(plan=plan)
+    ran.assert_outcome("person")
+    assert "its definition is not what it was when the step began" in ran.step.message
+    assert lab.encrypted("t")
+    assert lab.spaces() == []
+
+
+def test_a_relay_that_was_begun_waits_where_a_person_says_skip(lab: Lab) -> None:
+    """The plan is edited while the table lies in our tablespace, in clear: nothing is done with it until a plan wants it."""
+    lab.run("CREATE TABLE t (v INT)")
+    plan = lab.plan("t")
+    with pytest.raises(Crash):
+        lab.apply(plan=plan, at=[At(ddl(" TABLESPACE = `migrator", done=True), crash)])
+    skip = plan.model_copy(update={"steps": tuple(s.model_copy(update={"method": Method.SKIP}) for s in plan.steps)})
+    ran = lab.apply(plan=skip)
+    ran.assert_outcome("left")
+    assert ran.statements() == []
+    assert not lab.encrypted("t")
+    lab.apply(plan=plan).assert_outcome("done")
+    assert lab.encrypted("t")
+    assert lab.spaces() == []
+
+
+@pytest.mark.parametrize("default", ["ON", "OFF"])
+def test_a_right_for_what_is_not_as_the_default_says(lab: Lab, default: str) -> None:
+    """Where it is checked TABLE_ENCRYPTION_ADMIN is asked for before anything is made, and is then all that is needed."""
+    lab.run(f"ALTER SCHEMA {lab.schema} DEFAULT ENCRYPTION = 'Y'", "CREATE TABLE t (v INT) ENCRYPTION = 'N'")
+    account = f"'{lab.dba.user}'@'%'"
+    lab.run(
+        f"SET GLOBAL default_table_encryption = {default}",
+        "SET GLOBAL table_encryption_privilege_check = ON",
+        f"REVOKE TABLE_ENCRYPTION_ADMIN ON *.* FROM {account}",
+    )
+    try:
+        with pytest.raises(Refused, match="TABLE_ENCRYPTION_ADMIN"):
+            lab.apply("t")
+        assert lab.rows("SHOW DATABASES LIKE 'migrator'") == []
+        lab.run(f"GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO {account}")
+        lab.apply("t").assert_outcome("done")
+    finally:
+        lab.run(
+            "SET GLOBAL default_table_encryption = OFF",
+            "SET GLOBAL table_encryption_privilege_check = OFF",
+            f"GRANT TABLE_ENCRYPTION_ADMIN ON *.* TO {account}",
+        )
+    assert lab.encrypted("t")
+    assert lab.spaces() == []
+
+
 @pytest.mark.parametrize(
     ("leg", "encrypted"), [("CREATE TABLESPACE", False), (" TABLESPACE = `migrator", False), ("ALTER TABLESPACE", True)]
 )

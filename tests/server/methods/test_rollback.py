@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pymysql
@@ -25,7 +25,7 @@ from tests.server.engine.kit import SMALL, WEIRD, At, Beside, Crash, Lab, crash,
 from tests.server.engine.test_application import STATEMENTS, Shop, answers
 from tests.server.engine.test_crash import Everywhere
 from tests.server.engine.test_rows import BY_NUMBER, BY_TEXT, NUMBERS, everything_of
-from tests.servers import until
+from tests.servers import least_privileged, until
 
 CURRENT = SMALL.model_copy(update={"rollback_hours": 24})
 BACK = ("_t_back_del", "_t_back_upd", "_t_back_ins")
@@ -455,6 +455,17 @@ def test_a_rollback_is_stopped_at_a_safe_point(lab: Lab) -> None:
     assert_rolled_back(lab)
 
 
+def test_what_was_encrypted_by_another_method_since_is_not_called_taken_back(lab: Lab) -> None:
+    """Rolled back, then referred to, so moved by the server: there is no swap of it now, whatever was before."""
+    swapped(lab)
+    take_back(lab)
+    lab.run("CREATE TABLE child (id INT PRIMARY KEY, t INT, FOREIGN KEY (id) REFERENCES t (id))")
+    lab.apply("t").assert_outcome("done")
+    with pytest.raises(UsageError, match="knows no swap"):
+        take_back(lab)
+    assert lab.encrypted("t")
+
+
 # -- what people do meanwhile -------------------------------------------------------------------------
 
 WRITES = (
@@ -522,6 +533,24 @@ def test_what_a_person_does_ends_the_rollback_and_no_write_fails(lab: Lab, chang
     with pytest.raises(Refused, match="not kept current"):
         take_back(lab)
     assert lab.rows("SELECT * FROM t ORDER BY id") == rows
+
+
+def test_a_foreign_key_that_our_account_may_not_see_is_no_way_back(lab: Lab) -> None:
+    """A child in a schema on which the account has no right would follow the encrypted table to its other name."""
+    kid = f"kid_of_{lab.schema}"
+    with least_privileged(lab.server) as account:
+        # This right alone shows all foreign keys of the server.
+        lab.run(f"REVOKE TABLE_ENCRYPTION_ADMIN ON *.* FROM '{account.user}'@'%'", f"CREATE DATABASE {kid}")
+        try:
+            swapped(other := replace(lab, dba=account))
+            lab.run(f"CREATE TABLE {kid}.c (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES {lab.schema}.t (id))")
+            with pytest.raises(Refused, match=f"a foreign key of {kid}.c refers to"):
+                take_back(other)
+            assert f"REFERENCES `{lab.schema}`.`t`" in str(lab.rows(f"SHOW CREATE TABLE {kid}.c")[0][1])
+            assert lab.encrypted("t")
+            take_back(other, forget=True)
+        finally:
+            lab.run(f"DROP DATABASE {kid}")
 
 
 def test_a_change_that_is_ignored_is_marked_too(lab: Lab) -> None:
