@@ -162,6 +162,7 @@ def _take_back(work: Work) -> int:
         raise Mismatch(
             error.message, remedy=f"nothing was changed, {work.table.name} is in use as it was; report it"
         ) from None
+    before = work.step().phase
     work.journal.set_step(work.session, work.step_id, phase=ROLLBACK)
     work.listen(PhaseStarted(work.subject, ROLLBACK))
     try:
@@ -171,12 +172,22 @@ def _take_back(work: Work) -> int:
         if error.link_lost:
             work.session.reconnect()
         if not gone_back(work.session, work.step()):
+            _as_before(work, before)
             raise Failed(
                 f"{work.table.name} was not swapped back, all is as it was: {error}",
                 remedy="the same command again begins anew",
             ) from None
+    except (Refused, Stopped, Failed) as error:
+        if not isinstance(error, LeaseLost):
+            _as_before(work, before)
+        raise
     finish_rollback(work)
     return rows
+
+
+def _as_before(work: Work, phase: str) -> None:
+    """Nothing was renamed: a person who does that later by hand does it to rows that nobody has compared then."""
+    work.journal.set_step(work.session, work.step_id, phase=phase)
 
 
 def _rename_back_locked(pair: Work, shadow: TableName) -> None:

@@ -434,8 +434,12 @@ def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
         )
         found.append(_about(table, "relay-duplicates", message, "a time at which few of these meet a duplicate"))
     if around.server.variable_is_on("log_bin"):
-        message = "each of its three legs is one DDL on every replica, which lags by about the time of the leg"
-        found.append(_about(table, "relay-lag", message, "a time at which replicas may lag"))
+        message = (
+            "each of its three legs is one DDL on every replica, which lags by about the time of the leg; a replica"
+            " encrypts without looking, so a transaction that has used the table there and stays open holds it up"
+        )
+        remedy = "a time at which replicas may lag, and have no long transactions"
+        found.append(_about(table, "relay-lag", message, remedy))
     limit = int(around.server.variables.get("innodb_online_alter_log_max_size") or 0)
     bound = about(limit) if limit else "innodb_online_alter_log_max_size"
     message = f"writes to it during a move are held in a log of at most {bound}; beyond that the move is lost (1799)"

@@ -180,8 +180,9 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _goes_on(
             "relay-lag",
-            "Each leg is one DDL for every replica, which lags by about the time of the leg.",
-            "a time at which replicas may lag",
+            "Each leg is one DDL for every replica, which lags by about the time of the leg. A replica encrypts "
+            "[without looking](#tablespaces): who has used the table there and stays open holds it up.",
+            "a time at which replicas may lag, and have no long transactions",
         ),
         _goes_on(
             "relay-duplicates",

@@ -592,6 +592,28 @@ def test_a_change_that_is_made_while_the_tables_are_being_locked_is_seen(lab: La
         lab.run("DELETE FROM t WHERE id = 5", "TRUNCATE _t_log")
 
 
+def test_a_person_renames_both_tables_back_after_a_rollback_was_refused(lab: Lab) -> None:
+    """What was compared for the refused one does not count for the RENAME by hand: the encrypted table is not dropped."""
+    swapped(lab)
+    with pytest.raises(Refused, match="could not be made"):
+        take_back(
+            lab,
+            at=[
+                At(
+                    phase("rollback"),
+                    lambda: lab.run(
+                        "INSERT INTO _t_retained (id, u, v) VALUES (5, 5000005, 'stranger')",
+                        "INSERT INTO t (id, u, v) VALUES (5, 5000005, 'app')",
+                    ),
+                )
+            ],
+        )
+    lab.run("RENAME TABLE t TO _t_shadow, _t_retained TO t")
+    clean(lab)
+    assert lab.names() == {"t", "_t_shadow"}
+    assert lab.value("SELECT v FROM _t_shadow WHERE id = 5") == "app"
+
+
 def test_a_table_of_somebody_else_under_the_name_of_the_copy(lab: Lab) -> None:
     """A person must look; nothing is changed, and the stranger stays."""
     swapped(lab)
