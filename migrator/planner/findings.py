@@ -222,7 +222,11 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "FULLTEXT indexes are there from the start of the copy, which takes longer. Their own tables are "
             "encrypted too.",
         ),
-        _goes_on("spatial", "The same for SPATIAL indexes."),
+        _goes_on(
+            "spatial",
+            "The same for SPATIAL indexes. And a bug of InnoDB: [a ROLLBACK can end the server](#known-gaps).",
+            "leave it out (`skip`), or a time at which nobody writes to it",
+        ),
         _goes_on(
             "histograms",
             "It has [histograms](#histograms). They are lost.",

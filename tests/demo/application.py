@@ -165,6 +165,8 @@ def listen(shared: Shared, threads: Sequence[Thread]) -> dict[str, float]:
                 transactions=sum(len(thread.samples) for thread in threads),
                 errors={str(number): count for number, count in counted.items()},
                 wrong=sum(len(thread.wrong) for thread in threads),
+                tables=sorted({table for thread in threads for table in tuple(thread.tables)}),
+                habits=sorted({habit for thread in threads for habit in tuple(thread.habits)}),
                 alive=not shared.stop.is_set(),
             )
         elif word == "stop":

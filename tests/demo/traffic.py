@@ -67,7 +67,7 @@ class Traffic:
         self.ask(f"mark {period}")
 
     def count(self) -> Mapping[str, Any]:
-        """Transactions, errors by number and wrong answers so far."""
+        """Transactions, errors by number, wrong answers, and which tables and habits had their turn so far."""
         return self.ask("count")
 
     def stop(self) -> Result:

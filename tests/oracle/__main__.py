@@ -9,15 +9,20 @@ import argparse
 import sys
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
+
+import pymysql
 
 from tests.oracle.laboratory import laboratory
 from tests.oracle.trial import Told, run_trial
 from tests.servers import Account, RunningServer, least_privileged, start
 
 LINES_OF_TRACE: Final = -3
+TRIES_WITHOUT: Final = 3
 
 
 @dataclass(slots=True)
@@ -27,6 +32,8 @@ class Result:
     first: int
     done: int = 0
     failed: list[int] = field(default_factory=list)
+    dead: list[int] = field(default_factory=list)
+    """Seeds of which the server dies, also when nobody migrates."""
     features: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
@@ -50,10 +57,17 @@ class Result:
             by_themselves=len(told.seen.by_themselves), relayed=told.schema.relayed, met_relay=len(told.seen.met_relay),
         )  # fmt: skip
 
+    def dies(self, seed: int) -> None:
+        """A seed whose application ends the server, whoever migrates; tells it."""
+        self.done += 1
+        self.dead.append(seed)
+        print(f"seed {seed}: the server died, and dies of it as well when nobody migrates", flush=True)
+
     def __str__(self) -> str:
         of, seconds = self.totals, time.monotonic() - self.began
         return (
-            f"{self.done} seeds from {self.first} in {seconds:.0f} s: {len(self.failed)} failed {self.failed}\n"
+            f"{self.done} seeds from {self.first} in {seconds:.0f} s: {len(self.failed)} failed {self.failed};"
+            f" {len(self.dead)} ended the server, also when nobody migrates {self.dead}\n"
             f"{of['rows']:,} rows in {of['chunks']:,} chunks; {of['transactions']:,} transactions, {of['reads']:,}"
             f" snapshots read, {of['cuts']:,} links cut, {of['looked_up']:,} outcomes looked up, {of['set_back']} times"
             f" a number came again that no row had had, {of['collisions']} transactions met an exclusive moment (1213),"
@@ -64,18 +78,50 @@ class Result:
         )
 
 
-def soak(first: int, count: int, *, migrate: bool) -> int:
-    """Run so many seeds, or until Ctrl-C; how many failed."""
-    result = Result(first)
+@contextmanager
+def a_server() -> Iterator[tuple[RunningServer, Account]]:
+    """A server of its own, and the account that migrates."""
     with start(name="soak", options=["--innodb-buffer-pool-size=128M"]) as server, least_privileged(server) as dba:
-        print(f"{server!r}: seeds {first} to {first + count - 1}", flush=True)
-        try:
-            for seed in range(first, first + count):
-                result.add(seed, one(server, dba, seed, migrate=migrate))
-        except KeyboardInterrupt:
-            print("stopped")
-        finally:
-            print(f"\n{result}", flush=True)
+        yield server, dba
+
+
+def lives(server: RunningServer) -> bool:
+    """True if it answers."""
+    try:
+        server.connect().close()
+    except pymysql.err.OperationalError:
+        return False
+    return True
+
+
+def dies_without_us(seed: int) -> bool:
+    """True if the server does not survive this seed's application either when nobody migrates."""
+    with a_server() as (server, dba):
+        for _ in range(TRIES_WITHOUT):
+            one(server, dba, seed, migrate=False)
+            if not lives(server):
+                return True
+    return False
+
+
+def soak(first: int, count: int, *, migrate: bool) -> int:
+    """Run so many seeds, or until Ctrl-C; how many failed. A server that died is replaced."""
+    result, waiting = Result(first), deque(range(first, first + count))
+    try:
+        while waiting:
+            with a_server() as (server, dba):
+                print(f"{server!r}: seeds from {waiting[0]}", flush=True)
+                while waiting and lives(server):
+                    seed = waiting.popleft()
+                    told = one(server, dba, seed, migrate=migrate)
+                    if told is None and not lives(server) and dies_without_us(seed):
+                        result.dies(seed)
+                    else:
+                        result.add(seed, told)
+    except KeyboardInterrupt:
+        print("stopped")
+    finally:
+        print(f"\n{result}", flush=True)
     return len(result.failed)
 
 
