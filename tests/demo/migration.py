@@ -89,7 +89,8 @@ class Migration:
             ended = event["event"] in {"DdlDone", "PhaseEnded"}
             self.statements.append((event["at"], f"{'after' if ended else 'in'} {subject}: {what}"))
         if event["event"] == "Moment":
-            self.held_seconds.append(event["held_seconds"])
+            if event["held_seconds"] is not None:  # online DDL: not measured
+                self.held_seconds.append(event["held_seconds"])
         elif event["event"] == "StepStarted":
             self.steps[subject] = Step(subject, event["method"], "", event["rows"], 0.0)
         elif event["event"] == "StepEnded":
