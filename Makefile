@@ -46,7 +46,7 @@ test-server: $(STAMP)  ## tests on real servers: minutes (the first run download
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
 
-test-methods: $(STAMP)  ## relay, conversion and rollback in all that can happen to them: 10 minutes
+test-methods: $(STAMP)  ## relay, conversion and rollback in all that can happen to them: 5 minutes
 	$(PYTEST) -n 2 --dist worksteal tests/server/methods
 
 test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
