@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Sequence
 
-from migrator.model import Method
+from migrator.model import Finding, Method
 from migrator.planner.plan import Plan
 from migrator.report.findings import finding_line
 from migrator.report.words import about, count, plural
@@ -18,6 +19,22 @@ def relay_lines(relays: int) -> tuple[str, ...]:
         f"{plural(relays, 'table')} by tablespace-relay, which can be noticed: at the end of a move, transactions of"
         " several statements that are open can get error 1412 or 1213, to be tried again; single statements get none."
         " Without: plan --no-relay",
+    )
+
+
+def copies_spatial(method: Method, findings: Iterable[Finding]) -> bool:
+    """True if a table with a SPATIAL index is copied."""
+    return method is Method.SHADOW_COPY and any(finding.code == "spatial" for finding in findings)
+
+
+def spatial_lines(subjects: Sequence[str]) -> tuple[str, ...]:
+    """What may happen to the server when these are copied, in one sentence; nothing if there are none."""
+    if not subjects:
+        return ()
+    return (
+        f"{', '.join(subjects)}: with a SPATIAL index, and a bug of InnoDB can end the server for good while such a"
+        " table is copied and its application rolls back; skip it, or have nobody write to it (docs/limits.md, known"
+        " gaps)",
     )
 
 
@@ -35,5 +52,6 @@ def planned_lines(plan: Plan, file: str) -> tuple[str, ...]:
     ]
     lines += [finding_line(f) for f in plan.findings if f.blocks]
     lines += relay_lines(sum(s.method is Method.TABLESPACE_RELAY for s in plan.steps))
+    lines += spatial_lines([s.name for s in plan.steps if copies_spatial(s.method, s.findings)])
     lines.append(f"next: review it, then migrator dry-run {shlex.quote(file) if file else 'PLAN'}")
     return tuple(lines)
