@@ -32,7 +32,7 @@ def spatial_lines(subjects: Sequence[str]) -> tuple[str, ...]:
     if not subjects:
         return ()
     return (
-        f"{', '.join(subjects)}: with a SPATIAL index, and a bug of InnoDB can end the server for good while such a"
+        f"{', '.join(subjects)}: with a SPATIAL index, and a bug of InnoDB can end the server while such a"
         " table is copied and its application rolls back; skip it, or have nobody write to it (docs/limits.md, known"
         " gaps)",
     )
