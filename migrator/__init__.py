@@ -3,7 +3,7 @@
 The story, in the order in which to read it:
 
     cli.py         one function a command: parse, call, render, exit code
-    settings.py    how to reach the server; db.py is the only module that talks to it
+    settings.py    how to reach the server; db.py talks to it, through driver.py alone
     inventory/     LOOK    what is there: the server, its tables, who stands in the way
     planner/       DECIDE  what to do with each table, and why: pure, ends in a plan that people review
     sql/           SAY     every statement that changes anything: pure, to be reviewed on its own

@@ -21,10 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.errors import Failed, Interrupted, MigratorError, Stopped, UsageError
 from migrator.report.words import printable
 from migrator.settings import Given, settle, surroundings
+from migrator.sql_errors import SqlError
 
 BUG: Final = 70
 """EX_SOFTWARE of sysexits.h; never 1, which is what Python itself would give."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from migrator.db import Connect
+from migrator.driver import Connect
 from migrator.errors import UsageError
 from migrator.option_files import SYSTEM_FILES, Entry, read_option_files
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.allowed import check_plan
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
@@ -25,6 +25,7 @@ from migrator.planner.file import plan_hash
 from migrator.planner.make import run_order
 from migrator.planner.plan import Attestations, Plan
 from migrator.report.values import Outcome, StepOutcome
+from migrator.sql_errors import SqlError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ one is missing, something may be, and the table cannot be rolled back. Either wa
 
 from __future__ import annotations
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.clean import take_down
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.moment import GivenBack, Held
@@ -28,6 +28,7 @@ from migrator.model import Finding, TableName
 from migrator.sql.names import log_of, qualified, retained_of
 from migrator.sql.table import NO_FENCE, comparable
 from migrator.sql.triggers import EVENTS, back_trigger, drop_trigger
+from migrator.sql_errors import SqlError
 
 _NO_SUCH_TABLE = 1146
 

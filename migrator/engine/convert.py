@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from migrator.db import SqlError
 from migrator.engine.direct import alone_on, is_encrypted
 from migrator.engine.moment import Held
 from migrator.engine.objects import drop_if_ours, make_table, table_proof
@@ -17,6 +16,7 @@ from migrator.sql.convert import convert_table, digest, same_but_the_engine
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
 from migrator.sql.table import create_shadow
+from migrator.sql_errors import SqlError
 
 UNCOMPARED: Final = (
     "converted by an ALTER whose connection was lost; the server finished it, and its rows were not compared"

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.drain import DUPLICATE, Passes, keep_draining
 from migrator.engine.pace import Pacer
 from migrator.engine.ranges import Ranges, parts_of
@@ -19,6 +19,7 @@ from migrator.engine.work import Work, side_by_side
 from migrator.events import ChunkCopied, RangeCopied
 from migrator.sql.copy import copy_part, last_key
 from migrator.sql.statement import Sql
+from migrator.sql_errors import SqlError
 
 DUPLICATE_TRIES: Final = 20
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from migrator.db import SqlError
 from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.online import run_online
 from migrator.engine.work import Work
@@ -14,6 +13,7 @@ from migrator.inventory.filenames import innodb_name
 from migrator.model import TableName
 from migrator.sql.statement import Sql
 from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_write
+from migrator.sql_errors import SqlError
 
 
 def alter(work: Work) -> None:

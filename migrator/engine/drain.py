@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.ranges import common_of
 from migrator.engine.work import Work
 from migrator.errors import Failed, LogOverflow
@@ -21,6 +21,7 @@ from migrator.sql.copy import ENTRY, drain_delete, drain_forget, drain_insert, r
 from migrator.sql.keys import Bound, log_columns, within
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
+from migrator.sql_errors import SqlError
 
 BATCH: Final = 500
 LARGEST_BATCH: Final = 20_000

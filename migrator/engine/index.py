@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from migrator.db import LOCK_WAIT, SqlError
 from migrator.engine.drain import DUPLICATE, catch_up
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, Mismatch
 from migrator.inventory import show_create
 from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition, together
+from migrator.sql_errors import LOCK_WAIT, SqlError
 
 TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""

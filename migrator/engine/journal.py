@@ -13,13 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.errors import MissingPrivilege, OwnerUnknown
 from migrator.model import TableName
 from migrator.planner.privileges import RIGHTS, Level, account_text
 from migrator.sql import journal as say
 from migrator.sql.keys import Bound
 from migrator.sql.names import quote
+from migrator.sql_errors import SqlError
 
 SCHEMA: Final = "migrator"
 """The journal's schema."""

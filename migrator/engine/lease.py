@@ -19,10 +19,11 @@ from types import TracebackType
 from typing import Final
 
 from migrator.clock import Clock
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.errors import Failed, LeaseHeld, LeaseLost, MigratorError
 from migrator.sql.names import quote
+from migrator.sql_errors import SqlError
 
 LEASE_SECONDS: Final = 30.0
 """How long a lease is good without a heartbeat, by the server's clock."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.errors import MigratorError
 from migrator.inventory import read_server
 from migrator.model import Member, Server
+from migrator.sql_errors import SqlError
 
 
 def confirmed_members(session: Session, server: Server) -> frozenset[str]:

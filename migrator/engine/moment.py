@@ -14,6 +14,7 @@ moment is given back at once, and all of it is done again.
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from migrator.db import INTERRUPTED, TRY_AGAIN, Session, SqlError, jitter
+from migrator.db import Session
 from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.events import DdlDone, DdlStarting, Moment
@@ -29,6 +30,7 @@ from migrator.inventory import read_blockers
 from migrator.model import TableName
 from migrator.sql.statement import Sql
 from migrator.sql.swap import after_probe
+from migrator.sql_errors import INTERRUPTED, TRY_AGAIN, SqlError
 
 T = TypeVar("T")
 
@@ -113,7 +115,7 @@ def to_the_end(work: Work, tables: Sequence[TableName], attempt: Callable[[], T]
                 raise _in_the_way(work, tables, waited) from None
         work.check()
         work.waits("the exclusive moment was given back, a lock had come", waited, read_blockers(work.session, tables))
-        work.clock.wait(work.stop, jitter(0.3))
+        work.clock.wait(work.stop, _jitter(0.3))
 
 
 @contextmanager
@@ -197,7 +199,7 @@ def strike(
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
                 told = work.clock.monotonic()
                 work.waits("waiting for a free instant", waited, read_blockers(ender, tables))
-            work.clock.wait(work.stop, jitter(0.3 if blind else 0.005))
+            work.clock.wait(work.stop, _jitter(0.3 if blind else 0.005))
 
 
 def _send(work: Work, session: Session, ender: Session, statement: Sql, patience: float) -> None:
@@ -235,6 +237,11 @@ def _end_if_waiting(ender: Session, session_id: int) -> bool:
     except SqlError:
         return False  # without this session lock_wait_timeout still ends the wait, after a second
     return True
+
+
+def _jitter(seconds: float) -> float:
+    """Between half and one and a half of `seconds`, so that two who wait do not meet again."""
+    return seconds * random.uniform(0.5, 1.5)
 
 
 def _in_the_way(work: Work, tables: Sequence[TableName], waited: float) -> Failed:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.journal import Journal, Owned
 from migrator.engine.work import Work
 from migrator.errors import OwnerUnknown
@@ -20,6 +20,7 @@ from migrator.sql.names import qualified, trigger_name
 from migrator.sql.statement import Sql
 from migrator.sql.table import move
 from migrator.sql.triggers import EVENTS, back_trigger, log_trigger, mirror_trigger, trigger
+from migrator.sql_errors import SqlError
 
 _TABLE_EXISTS: Final = 1050
 _NO_SUCH_TRIGGER: Final = 1360

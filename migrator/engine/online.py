@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.moment import Struck, strike, tell
 from migrator.engine.work import Work
 from migrator.errors import Failed, MigratorError
@@ -20,6 +20,7 @@ from migrator.events import DdlDone, DdlStarting, LegProgress
 from migrator.inventory import read_blockers
 from migrator.model import TableName
 from migrator.sql.statement import Sql
+from migrator.sql_errors import SqlError
 
 END_PATIENCE_SECONDS: Final = (0.1, 0.3, 0.8)
 """How long each try may wait at its end, and others behind it, before its work is thrown away. Below 1 s, where

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from migrator.clock import Clock
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.clean import give_up
 from migrator.engine.drain import drain_pass, tell_backlog
 from migrator.engine.journal import Journal, StepRow
@@ -30,6 +30,7 @@ from migrator.inventory import read_tables
 from migrator.model import Finding, Method, Server
 from migrator.planner.plan import Plan
 from migrator.planner.privileges import Need, missing
+from migrator.sql_errors import SqlError
 
 EVERY_SECONDS: Final = 1.0
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.allowed import findings_of
 from migrator.engine.clean import give_up
 from migrator.engine.convert import convert
@@ -38,6 +38,7 @@ from migrator.sql.names import twin_of
 from migrator.sql.story import Said, statements, tablespace
 from migrator.sql.swap import rename
 from migrator.sql.table import create_shadow
+from migrator.sql_errors import SqlError
 
 SIDE_BY_SIDE: Final = 4
 

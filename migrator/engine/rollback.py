@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from migrator.clock import Clock, SystemClock
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.back import stop_keeping_current, why_not
 from migrator.engine.clean import take_down
 from migrator.engine.journal import Journal, StepRow
@@ -32,6 +32,7 @@ from migrator.report.values import TakenBack
 from migrator.sql.copy import lock_for_switch
 from migrator.sql.names import retained_of, shadow_of
 from migrator.sql.swap import rename_back
+from migrator.sql_errors import SqlError
 
 ROLLBACK: Final = "rollback"
 """The phase of a step whose tables were compared: its RENAME is ours."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
+from migrator.sql_errors import SqlError
 
 
 class Sessions:

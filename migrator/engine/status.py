@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, Literal
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.back import why_not
 from migrator.engine.journal import Journal, StepRow
 from migrator.errors import MigratorError
@@ -21,6 +21,7 @@ from migrator.report.values import (
     server_id,
 )
 from migrator.sql.names import quote, retained_of
+from migrator.sql_errors import SqlError
 
 _State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"]
 _CLOSED: Final[dict[str, _State]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from migrator.clock import Clock
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.clean import give_up
 from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
@@ -41,6 +41,7 @@ from migrator.planner.keys import usable_key
 from migrator.planner.plan import Plan, Step, fingerprint_of
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
 from migrator.sql.names import retained_of
+from migrator.sql_errors import SqlError
 
 LINKS: Final = 40
 """How often the connection may be lost within one step before it is called failed."""

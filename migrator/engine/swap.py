@@ -7,7 +7,7 @@ would read an empty or half-full table after the RENAME, without any error.
 
 from __future__ import annotations
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.journal import StepRow
 from migrator.engine.moment import locked, to_the_end
@@ -20,6 +20,7 @@ from migrator.events import Retained
 from migrator.sql.names import retained_of
 from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.triggers import drop_trigger
+from migrator.sql_errors import SqlError
 
 
 def swap(work: Work) -> None:

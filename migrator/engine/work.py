@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from migrator.clock import Clock
-from migrator.db import LOCK_WAIT, Session, SqlError
+from migrator.db import Session
 from migrator.engine.journal import Journal, StepRow
 from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
@@ -23,6 +23,7 @@ from migrator.report.words import leg_words
 from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of
 from migrator.sql.statement import Sql
+from migrator.sql_errors import LOCK_WAIT, SqlError
 
 
 class Hold(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from migrator.db import Row, Session, SqlError
+from migrator.db import Row, Session
+from migrator.sql_errors import SqlError
 
 DENIED: Final = frozenset({1044, 1142, 1143, 1227})
 """Access denied: to a schema, a table, a column, for want of a global privilege."""

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.errors import Failed
 from migrator.inventory.ask import DENIED, ask
 from migrator.inventory.flavour import version_of
 from migrator.inventory.transactions import Transaction, read_transactions
 from migrator.inventory.versions import Statements, statements
 from migrator.model import Blocker, TableName
+from migrator.sql_errors import SqlError
 
 UNKNOWN: Final = "unknown"
 """Reason of a blocker that stands for blockers which cannot be looked for."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.inventory.parts import grouped
 from migrator.model import TableName
 from migrator.sql.convert import merged_tables
 from migrator.sql.names import qualified
+from migrator.sql_errors import SqlError
 
 _MERGES: Final = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ENGINE = 'MRG_MYISAM'"
 

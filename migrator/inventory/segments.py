@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from migrator.db import TRY_AGAIN, Row, Session, SqlError
+from migrator.db import Row, Session
 from migrator.errors import Failed, MissingPrivilege
 from migrator.inventory.ask import DENIED, ask
 from migrator.inventory.filenames import innodb_name
 from migrator.model import Segment, TableName, Tablespace, TablespaceKind
+from migrator.sql_errors import TRY_AGAIN, SqlError
 
 SYSTEM_SPACE: Final = 0
 SYSTEM_NAME: Final = "innodb_system"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from migrator.db import Row, Session, SqlError
+from migrator.db import Row, Session
 from migrator.errors import MissingPrivilege
 from migrator.inventory.ask import DENIED
 from migrator.inventory.foreign_keys import read_foreign_keys
@@ -21,6 +21,7 @@ from migrator.inventory.parts import Parts, grouped, partitioned, read_parts, ro
 from migrator.inventory.segments import Innodb, account_sql, read_innodb
 from migrator.model import Table, TableName, Tablespace, TablespaceKind
 from migrator.sql.names import qualified
+from migrator.sql_errors import SqlError
 
 SYSTEM_SCHEMAS: Final = frozenset({"mysql", "sys", "information_schema", "performance_schema", "ndbinfo"})
 """The server's own: their tables are encrypted with the tablespace `mysql`, or not at all."""

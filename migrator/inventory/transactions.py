@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from migrator.db import Row, Session, SqlError
+from migrator.db import Row, Session
 from migrator.errors import Failed
+from migrator.sql_errors import SqlError
 
 _NOT_IN_UTF8MB3 = 3854
 """INNODB_TRX cannot be read while any statement that runs holds a character of four bytes (seen on 9.7.4)."""

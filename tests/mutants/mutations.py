@@ -341,7 +341,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "11: no error text carries a value",
-        "migrator/db.py",
+        "migrator/sql_errors.py",
         """        return "Duplicate entry for key " + text.rsplit("for key ", 1)[-1]""",
         """        return text""",
         (*_in("test_secrets"), "tests/unit"),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 
-from migrator.db import Connect, Session
+from migrator.db import Session
+from migrator.driver import Connect
 from migrator.errors import Failed
 from migrator.inventory import read_blockers
 from migrator.inventory.transactions import read_transactions

@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from migrator.db import Connect, Session
+from migrator.db import Session
+from migrator.driver import Connect
 from migrator.inventory import read_tables
 from migrator.inventory.filenames import LETTERS, innodb_name
 from migrator.model import TableName, TablespaceKind

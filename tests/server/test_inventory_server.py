@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from migrator.db import Connect, Session
+from migrator.db import Session
+from migrator.driver import Connect
 from migrator.inventory import read_server
 from migrator.inventory.grants import grants_of
 from migrator.model import Flavour, Server, TableName

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.db import Connect, Row, Session
+from migrator.db import Row, Session
+from migrator.driver import Connect
 from migrator.errors import Failed, MissingPrivilege
 from migrator.inventory import SYSTEM_SCHEMAS, read_inventory, read_server, read_tables, show_create, unreadable
 from migrator.model import Check, ForeignKey, KeyPart, Table, TableName, TablespaceKind

@@ -10,7 +10,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from migrator.db import Connect, Session
+from migrator.db import Session
+from migrator.driver import Connect
 from migrator.inventory import read_inventory, read_server, read_tables
 from migrator.model import Method, Table, TableName
 from migrator.planner.checks import examine, look_around

@@ -21,7 +21,6 @@ from migrator.cli import main
 from migrator.cli_call import Output, StopSignal, exit_code_of, output, signal_code, stoppable
 from migrator.cli_options import attestations_of, check_scope, made, scope_of
 from migrator.cli_password import without_password
-from migrator.db import SqlError
 from migrator.errors import (
     Failed,
     Interrupted,
@@ -36,6 +35,7 @@ from migrator.errors import (
 )
 from migrator.model import Flavour, Inventory, Keyring, Schema, Server, Table, TableName
 from migrator.planner.plan import Attestation, Attestations, Defaults
+from migrator.sql_errors import SqlError
 
 MIGRATOR = Path(sysconfig.get_path("scripts")) / "migrator"
 SECRET = "open%sesame"

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from migrator.cli_plan import read_and_plan
-from migrator.db import Connect, Session
+from migrator.db import Session
+from migrator.driver import Connect
 from migrator.engine.apply import ApplyOptions, apply
 from migrator.errors import LeaseHeld, PlanDrifted, Refused
 from migrator.events import DdlDone, DdlStarting, Event, PhaseEnded, PhaseStarted

@@ -13,7 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
-from migrator.db import Connect, Session
+from migrator.db import Session
+from migrator.driver import Connect
 from migrator.engine import pace, ranges
 from migrator.engine.apply import ApplyOptions, apply
 from migrator.engine.rollback import RollbackOptions, rollback

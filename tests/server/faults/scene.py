@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pymysql
 
-from migrator.db import Session, SqlError
+from migrator.db import Session
 from migrator.errors import LeaseHeld, MigratorError
 from migrator.events import ChunkCopied, ChunkVerified, StepStarted
 from migrator.planner.plan import Defaults, Plan
+from migrator.sql_errors import SqlError
 from tests.proxy import Proxy
 from tests.server.engine.kit import SMALL, Application, At, Lab, When, ddl, each, name, phase
 from tests.server.engine.test_rows import BY_NUMBER, Everything

@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from migrator.db import SqlError
 from migrator.errors import LeaseHeld, MigratorError, UsageError
 from migrator.events import ChunkVerified, Noticed
+from migrator.sql_errors import SqlError
 from tests.proxy import Proxy
 from tests.server.engine.kit import WEIRD, At, Lab, When, ddl, each
 from tests.server.engine.test_rows import BY_NUMBER, everything_of

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from migrator.db import SqlError
 from migrator.errors import MigratorError
 from migrator.events import ChunkCopied
+from migrator.sql_errors import SqlError
 from tests.proxy import Proxy
 from tests.server.engine.kit import WEIRD, At, Lab, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, everything_of
