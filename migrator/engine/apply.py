@@ -10,7 +10,8 @@ from migrator import __version__
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.engine.allowed import check_plan
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
 from migrator.engine.parked import Tender, Turns, give_up_forsaken, tending
 from migrator.engine.rollback import tend_swapped

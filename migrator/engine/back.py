@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from migrator.db import Session
 from migrator.engine.clean import take_down
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.moment import GivenBack, Held
 from migrator.engine.objects import (
     forget_triggers,

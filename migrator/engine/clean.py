@@ -5,7 +5,7 @@ Triggers first: without the shadow or the log behind it a trigger breaks every w
 
 from __future__ import annotations
 
-from migrator.engine.journal import Owned
+from migrator.engine.journal_names import Owned
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, is_our_trigger, name_taken, trigger_proofs
 from migrator.engine.relay import drop_space

@@ -10,7 +10,9 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.engine.back import stop_keeping_current
 from migrator.engine.clean import give_up, take_down
-from migrator.engine.journal import Journal, Owned, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_names import Owned
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
 from migrator.engine.objects import drop_if_ours
 from migrator.engine.ours import forget_retained, retained_is_gone

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from migrator.db import Session
-from migrator.engine.journal import Journal, Owned
+from migrator.engine.journal import Journal
+from migrator.engine.journal_names import Owned
 from migrator.engine.work import Work
 from migrator.errors import OwnerUnknown
 from migrator.inventory import read_tables

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from migrator.db import Session
-from migrator.engine.journal import Journal, Owned
+from migrator.engine.journal import Journal
+from migrator.engine.journal_names import Owned
 from migrator.engine.objects import table_proof
 from migrator.model import TableName
 

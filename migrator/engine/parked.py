@@ -17,7 +17,8 @@ from migrator.clock import Clock
 from migrator.db import Session
 from migrator.engine.clean import give_up
 from migrator.engine.drain import drain_pass, tell_backlog
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease
 from migrator.engine.objects import trigger_names
 from migrator.engine.sessions import Sessions

@@ -11,7 +11,7 @@ import threading
 from typing import Final
 
 from migrator.db import Session
-from migrator.engine.journal import RangeRow
+from migrator.engine.journal_ranges import RangeRow
 from migrator.engine.work import Work
 from migrator.model import TableName
 from migrator.sql.copy import count_up_to, key_at, last_key

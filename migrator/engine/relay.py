@@ -15,7 +15,8 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.engine.direct import encrypt_space
-from migrator.engine.journal import Journal, Owned
+from migrator.engine.journal import Journal
+from migrator.engine.journal_names import Owned
 from migrator.engine.objects import name_taken, trigger_proofs
 from migrator.engine.older import wait_out_older
 from migrator.engine.online import alter_online

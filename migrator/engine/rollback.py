@@ -16,7 +16,8 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.engine.back import stop_keeping_current, why_not
 from migrator.engine.clean import take_down
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of
 from migrator.engine.mirror import carry_auto_increment
 from migrator.engine.moment import locked, to_the_end

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 from migrator.db import Session
 from migrator.engine.back import why_not
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.errors import MigratorError
 from migrator.inventory import read_server
 from migrator.model import Blocker, Method

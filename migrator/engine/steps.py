@@ -11,7 +11,8 @@ from migrator.db import Session
 from migrator.engine.clean import give_up
 from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease
 from migrator.engine.migrate import migrate
 from migrator.engine.objects import table_proof

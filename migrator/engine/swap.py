@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from migrator.db import Session
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
-from migrator.engine.journal import StepRow
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.moment import locked, to_the_end
 from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
 from migrator.engine.older import wait_out_older

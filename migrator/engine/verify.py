@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from migrator.db import Session
-from migrator.engine.journal import RangeRow
+from migrator.engine.journal_ranges import RangeRow
 from migrator.engine.pace import Pacer
 from migrator.engine.ranges import parts_of, step_forward
 from migrator.engine.watch import check_marks, check_source

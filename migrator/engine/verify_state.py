@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrator.db import Session
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.errors import MissingPrivilege
 from migrator.model import Inventory, Table, TablespaceKind
 from migrator.planner.plan import Scope

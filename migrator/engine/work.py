@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from migrator.clock import Clock
 from migrator.db import Session
-from migrator.engine.journal import Journal, StepRow
+from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.sessions import Sessions
 from migrator.errors import Stopped
 from migrator.events import DdlDone, DdlStarting, Event, LegProgress, Listener, PhaseEnded, PhaseStarted, Waiting

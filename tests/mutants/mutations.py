@@ -419,14 +419,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "5: ranges that nobody has written are not believed",
-        "migrator/engine/journal.py",
+        "migrator/engine/journal_ranges.py",
         "            if one.no != no or one.low != before or unproved:\n",
         "            if one.no > 10**9:\n",
         _fault("journals", "ranges called compared-copy"),
     ),
     Mutation(
         "5: a gap between ranges is noticed",
-        "migrator/engine/journal.py",
+        "migrator/engine/journal_ranges.py",
         "            if one.no != no or one.low != before or unproved:\n",
         "            if unproved:\n",
         _fault("journals", "ranges deleted-copy"),

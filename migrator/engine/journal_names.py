@@ -1,0 +1,72 @@
+"""The journal's names: every table, trigger and tablespace that we made, noted before it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migrator.db import Session
+from migrator.model import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A name that the journal says is ours. `state` is intended or made; `proof` identifies the very object."""
+
+    step_id: int
+    kind: str
+    name: TableName
+    state: str
+    proof: str
+
+
+class JournalNames:
+    """The part of `Journal` about names."""
+
+    _at: str
+    """The schema, quoted."""
+
+    def owned(self, session: Session, step_id: int | None = None) -> list[Owned]:
+        """Names that are ours, of one step or all."""
+        where, args = ("", ()) if step_id is None else (" WHERE step_id = %s", (step_id,))
+        rows = session.rows(
+            f"SELECT step_id, kind, schema_name, name, state, proof FROM {self._at}.objects{where}"
+            " ORDER BY step_id, FIELD(kind, 'trigger', 'shadow', 'log', 'retained')",
+            args,
+        )
+        return [Owned(int(r[0]), r[1], TableName(r[2], r[3]), r[4], r[5]) for r in rows]
+
+    def intend(self, session: Session, step_id: int, kind: str, name: TableName, proof: str = "") -> None:
+        """Say that a name will be made, and by what it can be told. The caller has just seen that nobody holds it."""
+        session.run(
+            f"INSERT INTO {self._at}.objects VALUES (%s, %s, %s, %s, 'intended', %s, UTC_TIMESTAMP(6))"
+            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = 'intended', proof = VALUES(proof),"
+            " noted_at = UTC_TIMESTAMP(6)",
+            (step_id, kind, name.schema, name.name, proof),
+        )
+
+    def made(self, session: Session, kind: str, name: TableName, proof: str) -> None:
+        """Say that it exists, and what identifies it (ids of a table, body hash and time of a trigger)."""
+        session.run(
+            f"UPDATE {self._at}.objects SET state = 'made', proof = %s"
+            " WHERE kind = %s AND schema_name = %s AND name = %s",
+            (proof, kind, name.schema, name.name),
+        )
+
+    def gone(self, session: Session, kind: str, name: TableName) -> None:
+        """Say that it is not there any more."""
+        session.run(
+            f"DELETE FROM {self._at}.objects WHERE kind = %s AND schema_name = %s AND name = %s",
+            (kind, name.schema, name.name),
+        )
+
+    def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
+        """After the swap: the shadow's name is gone, the old table is ours to keep and to clean up."""
+        self.gone(session, "shadow", shadow)
+        self.intend(session, step_id, "retained", retained, proof)
+        self.made(session, "retained", retained, proof)
+
+    def goes_back(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
+        """After a rollback: the encrypted table bears the shadow's name again and is ours to drop. Safe to repeat."""
+        self.intend(session, step_id, "shadow", shadow, proof)
+        self.made(session, "shadow", shadow, proof)
+        self.gone(session, "retained", retained)
