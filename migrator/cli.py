@@ -106,7 +106,7 @@ def audit(
     """
     from migrator.cli_plan import read_ours
     from migrator.inventory import read_inventory, unreadable
-    from migrator.planner.checks import look_around, real_bytes
+    from migrator.planner.around import look_around, real_bytes
     from migrator.planner.gates import gates
     from migrator.planner.methods import choose
     from migrator.planner.plan import Attestations, Policy

@@ -1,6 +1,7 @@
 """DECIDE: facts in, plan out. Pure: nothing here knows a server, a file system beyond the plan file, or a clock.
 
-checks.py      one small function per reason, CHECKS in display order
+checks.py      one small function per reason, CHECKS in display order; around.py: what it may look at
+               copy.py, relay.py, convert.py: reasons of one method; notes.py: what stops nothing
 keys.py        which key a table can be walked by
 methods.py     choose(): the method for one table, and why
 gates.py       gates(): may anything be done on this server at all?

@@ -10,15 +10,14 @@ from dataclasses import replace
 from typing import Final
 
 from migrator.model import Finding, Table
-from migrator.planner.checks import Around, Check, generated_timestamp, histograms, shown, unreadable
+from migrator.planner.around import Around, Check, finding, shown
+from migrator.planner.checks import unreadable
+from migrator.planner.copy import generated_timestamp
 from migrator.planner.keys import usable_key
+from migrator.planner.notes import histograms
 from migrator.sql.convert import dropped_options
 
 _NO_MINIMUM: Final = "?"
-
-
-def _about(table: Table, code: str, message: str, remedy: str = "", *, blocks: bool = False) -> Finding:
-    return Finding(code=code, message=message, remedy=remedy, blocks=blocks, subject=str(table.name))
 
 
 def merged(table: Table, _around: Around) -> Finding | None:
@@ -27,7 +26,7 @@ def merged(table: Table, _around: Around) -> Finding | None:
         return None
     names = ", ".join(map(str, table.merged_by))
     remedy = "replace the MERGE table (by a view with UNION ALL, or by partitions), then plan again"
-    return _about(table, "merged", f"MERGE tables read it, and could not any more: {names}", remedy, blocks=True)
+    return finding(table, "merged", f"MERGE tables read it, and could not any more: {names}", remedy, blocks=True)
 
 
 def auto_increment_inside(table: Table, _around: Around) -> Finding | None:
@@ -40,7 +39,7 @@ def auto_increment_inside(table: Table, _around: Around) -> Finding | None:
         f"ALTER TABLE {shown(table.name)} with an index on that column, if the application can do without numbers"
         " that begin anew for each value of the columns before it; then plan again"
     )
-    return _about(table, "auto-increment-inside", message, remedy, blocks=True)
+    return finding(table, "auto-increment-inside", message, remedy, blocks=True)
 
 
 def early_foreign_key(table: Table, _around: Around) -> Finding | None:
@@ -53,7 +52,7 @@ def early_foreign_key(table: Table, _around: Around) -> Finding | None:
     names = ", ".join(f"{k.table} ({k.name})" for k in table.referenced_by)
     message = f"foreign keys name it that nobody has kept so far, and that count once it is an InnoDB table: {names}"
     remedy = f"drop them, or convert it by hand: ALTER TABLE {shown(table.name)} ENGINE=InnoDB, ENCRYPTION='Y'"
-    return _about(table, "early-foreign-key", message, remedy, blocks=True)
+    return finding(table, "early-foreign-key", message, remedy, blocks=True)
 
 
 def words_of_fulltext(table: Table, around: Around) -> Finding | None:
@@ -71,7 +70,7 @@ def words_of_fulltext(table: Table, around: Around) -> Finding | None:
     remedy = (
         "compare ft_min_word_len with innodb_ft_min_token_size, ft_stopword_file with innodb_ft_server_stopword_table"
     )
-    return _about(table, "fulltext-words", message, remedy)
+    return finding(table, "fulltext-words", message, remedy)
 
 
 def options_dropped(table: Table, _around: Around) -> Finding | None:
@@ -80,7 +79,7 @@ def options_dropped(table: Table, _around: Around) -> Finding | None:
     if not dropped:
         return None
     message = f"options that InnoDB refuses or takes for something else are dropped: {', '.join(dropped)}"
-    return _about(table, "options-dropped", message, "ALTER TABLE ... ROW_FORMAT=... afterwards, if one is wanted")
+    return finding(table, "options-dropped", message, "ALTER TABLE ... ROW_FORMAT=... afterwards, if one is wanted")
 
 
 def without_a_key(table: Table, _around: Around) -> Finding | None:
@@ -89,7 +88,7 @@ def without_a_key(table: Table, _around: Around) -> Finding | None:
     if not table.columns or usable_key(replace(table, keys=(*table.keys, *as_innodb))) is not None:
         return None
     message = "has no usable key: replicas search the whole table for each row that is changed"
-    return _about(table, "converted-without-key", message, "add a PRIMARY KEY afterwards")
+    return finding(table, "converted-without-key", message, "add a PRIMARY KEY afterwards")
 
 
 def grows(table: Table, _around: Around) -> Finding | None:
@@ -97,7 +96,7 @@ def grows(table: Table, _around: Around) -> Finding | None:
     if table.engine != "ARCHIVE":
         return None
     message = "ARCHIVE keeps rows compressed: the InnoDB table is several times as large, the estimates do not know"
-    return _about(table, "grows", message, "have disk free, or ROW_FORMAT=COMPRESSED by hand")
+    return finding(table, "grows", message, "have disk free, or ROW_FORMAT=COMPRESSED by hand")
 
 
 CONVERT_CHECKS: Final[tuple[Check, ...]] = (

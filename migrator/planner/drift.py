@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from migrator.model import Column, Finding, Inventory, Key, Method, Table, TableName, Tablespace, TablespaceKind
-from migrator.planner.checks import Around, at_home, look_around, our_triggers, real_bytes
+from migrator.planner.around import Around, look_around, our_triggers, real_bytes
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.methods import choose
 from migrator.planner.plan import Plan, Scope, Step, fingerprint_of
+from migrator.planner.relay import at_home
 from migrator.planner.units import about
 
 _LIES: Final = "tablespace: "

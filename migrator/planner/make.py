@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrator import __version__
 from migrator.model import Finding, ForeignKey, Inventory, Method, Server, Table, TableName, Tablespace, TablespaceKind
-from migrator.planner.checks import Around, at_home, look_around, our_triggers, real_bytes
+from migrator.planner.around import Around, look_around, our_triggers, real_bytes
 from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
 from migrator.planner.gates import gates
 from migrator.planner.keys import key_text
@@ -31,6 +31,7 @@ from migrator.planner.plan import (
     fingerprint_of,
 )
 from migrator.planner.privileges import JOURNAL_SCHEMA
+from migrator.planner.relay import at_home
 from migrator.planner.units import about
 from migrator.sql.story import statements, tablespace
 

@@ -10,24 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from migrator.model import Finding, Key, Method, Server, Table, TablespaceKind
-from migrator.planner.checks import (
-    CHECKS,
-    CONVERTIBLE,
+from migrator.planner.around import Around, real_bytes
+from migrator.planner.checks import CHECKS, CONVERTIBLE, SKIPS, TABLESPACE_CHECKS, examine
+from migrator.planner.convert import CONVERT_CHECKS
+from migrator.planner.keys import key_text, usable_key
+from migrator.planner.plan import Policy
+from migrator.planner.relay import (
     RELAY_NEEDS_NO_NAME,
     RELAY_SERVES,
-    SKIPS,
-    TABLESPACE_CHECKS,
-    Around,
     at_home,
-    examine,
-    real_bytes,
     relay_findings,
     relay_impossible,
     relay_off,
 )
-from migrator.planner.convert import CONVERT_CHECKS
-from migrator.planner.keys import key_text, usable_key
-from migrator.planner.plan import Policy
 from migrator.planner.units import about
 
 DIRECT_ALTER_IN_SPITE_OF: Final[frozenset[str]] = frozenset()

@@ -14,7 +14,8 @@ from migrator.db import Session
 from migrator.driver import Connect
 from migrator.inventory import read_inventory, read_server, read_tables
 from migrator.model import Method, Table, TableName
-from migrator.planner.checks import examine, look_around
+from migrator.planner.around import look_around
+from migrator.planner.checks import examine
 from migrator.planner.keys import usable_key
 from migrator.planner.make import make_plan
 from migrator.planner.methods import choose

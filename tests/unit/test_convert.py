@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from migrator.model import Check, ForeignKey, Method, Table, TableName
-from migrator.planner.checks import Around
+from migrator.planner.around import Around
 from migrator.planner.methods import Choice, choose
 from migrator.planner.plan import Policy
 from migrator.sql.convert import convert_table, digest, merged_tables, same_but_the_engine

@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from migrator.model import Check, Finding, Key, KeyPart, Table, TableName, TablespaceKind
-from migrator.planner.checks import (
-    CHECKS,
-    RELAY_SERVES,
-    SKIPS,
-    TABLESPACE_CHECKS,
-    Around,
-    examine,
-    look_around,
-    real_bytes,
-    shown,
-)
+from migrator.planner.around import Around, look_around, real_bytes, shown
+from migrator.planner.checks import CHECKS, SKIPS, TABLESPACE_CHECKS, examine
+from migrator.planner.relay import RELAY_SERVES
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from tests.unit.builders import (
     MIB,

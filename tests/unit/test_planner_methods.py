@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from migrator.model import Check, KeyPart, Method, Table, TableName, TablespaceKind
-from migrator.planner.checks import RELAY_SERVES, look_around
+from migrator.planner.around import look_around
 from migrator.planner.methods import Choice, choose
 from migrator.planner.plan import Policy
+from migrator.planner.relay import RELAY_SERVES
 from migrator.sql.names import shadow_of
 from tests.unit.builders import (
     MIB,
