@@ -8,6 +8,7 @@ from typing import Any, Final
 from migrator.model import (
     Check,
     Column,
+    Finding,
     Flavour,
     ForeignKey,
     Inventory,
@@ -23,6 +24,8 @@ from migrator.model import (
     TablespaceKind,
     Trigger,
 )
+from migrator.planner.around import Around, look_around
+from migrator.planner.checks import examine
 from migrator.planner.plan import Policy
 
 PLAIN: Final = TableName("shop", "orders")
@@ -172,3 +175,15 @@ def an_inventory(*tables: Table, server: Server | None = None, **changes: Any) -
 
 SMALL_DIRECTLY = Policy(direct_below_bytes=8 * 2**20)
 """A policy under which small tables are altered directly; by default none is."""
+
+
+def around(*tables: Table, **changes: Any) -> Around:
+    """The surroundings of these tables, with changes."""
+    return replace(look_around(an_inventory(*tables)), **changes)
+
+
+def findings(table: Table, where: Around | None = None) -> dict[str, Finding]:
+    """The findings about a table by their codes."""
+    found = examine(table, where or around(table))
+    assert len({f.code for f in found}) == len(found), "a code is given once"
+    return {f.code: f for f in found}
