@@ -23,6 +23,7 @@ from migrator.planner.copy import (
     own_triggers,
     referenced,
     retained_in_the_way,
+    spatial_key,
 )
 from migrator.planner.notes import autoinc_lock, fulltext, histograms, in_system_tablespace, partly_encrypted, spatial
 from migrator.planner.privileges import grant
@@ -147,6 +148,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     old_timestamp,
     no_usable_key,
     document_ids,
+    spatial_key,
     data_directory,
     name_taken,
     retained_in_the_way,

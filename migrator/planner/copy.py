@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from migrator.model import Finding, Table
 from migrator.planner.around import Around, by_hand, finding, our_triggers, shown
 from migrator.planner.keys import key_obstacle, usable_key
@@ -106,6 +108,37 @@ def document_ids(table: Table, _around: Around) -> Finding | None:
         return None
     message = "FULLTEXT with a FTS_DOC_ID of its own, whose rows can only be inserted in the order of that column"
     return finding(table, "document-ids", message, by_hand(table), blocks=True)
+
+
+def spatial_key(table: Table, _around: Around) -> Finding | None:
+    """Text in the clustered key of a table with a SPATIAL index: a ROLLBACK could end the server.
+
+    InnoDB aborts (row0undo.cc, "Error (Failed, retry may succeed) in rollback"), and again at each start, when a
+    transaction is rolled back that replaced a key by an equal one of another length in bytes ('a' by 'a ' or 'ä'). Three
+    statements of an application do it, without a migration (seen on 9.7.4, tests/server/test_innodb_abort.py); where the
+    application commits, it is our DELETE and INSERT of the row in the shadow that could be rolled back.
+    """
+    indexes = [k.name for k in table.keys if k.type == "SPATIAL"]
+    texts = _text_in_the_clustered_key(table)
+    if not indexes or not texts:
+        return None
+    message = (
+        f"a SPATIAL index ({', '.join(indexes)}), and text in the key ({', '.join(texts)}): InnoDB ends the server when"
+        " a key that was replaced by an equal one of another length is rolled back, and the copy's could be"
+    )
+    return finding(table, "spatial-key", message, by_hand(table), blocks=True)
+
+
+def _text_in_the_clustered_key(table: Table) -> list[str]:
+    keys = [k for k in table.keys if k.name == "PRIMARY"] or [k for k in table.keys if k.unique]
+    names = {part.column for key in keys for part in key.parts}
+    texts = [c for c in table.columns if c.name in names and c.data_type in _TEXT]
+    return [c.name for c in texts if c.collation != _EQUAL_BYTES]
+
+
+_TEXT: Final = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_EQUAL_BYTES: Final = "utf8mb4_0900_bin"
+"""The collation in which only the same bytes are equal. (In utf8mb4_bin 'a' and 'a ' are.)"""
 
 
 def data_directory(table: Table, _around: Around) -> Finding | None:

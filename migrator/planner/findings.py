@@ -60,6 +60,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "upgrade, or by hand",
         ),
         _stops(
+            "spatial-key",
+            "A SPATIAL index, and text in the primary key (or what stands for one): a copy could "
+            "[end the server](#spatial-indexes-with-text-in-the-key).",
+            "by hand; or a primary key without text, or with `COLLATE utf8mb4_0900_bin`",
+        ),
+        _stops(
             "document-ids",
             "A FULLTEXT index with a column `FTS_DOC_ID` of one's own. InnoDB takes a row only if its number is larger "
             "than all before (error 182, seen on 9.7.4), and a copy brings changed rows again.",
@@ -224,8 +230,7 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _goes_on(
             "spatial",
-            "The same for SPATIAL indexes. And a bug of InnoDB: [a ROLLBACK can end the server](#known-gaps).",
-            "leave it out (`skip`), or a time at which nobody writes to it",
+            "The same for SPATIAL indexes.",
         ),
         _goes_on(
             "histograms",

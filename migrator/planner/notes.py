@@ -33,22 +33,10 @@ def fulltext(table: Table, _around: Around) -> Finding | None:
 
 
 def spatial(table: Table, _around: Around) -> Finding | None:
-    """SPATIAL indexes are encrypted with the table, and slow to build.
-
-    InnoDB can end the server when a transaction that changed one is rolled back (row0undo.cc, "Error (Failed, retry
-    may succeed) in rollback"), and again when it is started after that. Seen on 9.7.4 with one of 300 random
-    tables, while the copy was mirrored; once also without a migration.
-    """
+    """SPATIAL indexes are encrypted with the table, and slow to build."""
     names = [k.name for k in table.keys if k.type == "SPATIAL"]
-    if not names:
-        return None
-    message = (
-        f"SPATIAL indexes ({', '.join(names)}): the copy takes longer; and InnoDB can end the server, and"
-        " again at its next start, when a transaction that changed such an index is rolled back, which a second copy"
-        " of the index makes likelier"
-    )
-    remedy = "leave it out (skip), or a time at which nobody writes to it; a backup"
-    return finding(table, "spatial", message, remedy)
+    message = f"SPATIAL indexes ({', '.join(names)}): the copy takes longer"
+    return finding(table, "spatial", message) if names else None
 
 
 def histograms(table: Table, _around: Around) -> Finding | None:

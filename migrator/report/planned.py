@@ -22,22 +22,6 @@ def relay_lines(relays: int) -> tuple[str, ...]:
     )
 
 
-def copies_spatial(method: Method, findings: Iterable[Finding]) -> bool:
-    """True if a table with a SPATIAL index is copied."""
-    return method is Method.SHADOW_COPY and any(finding.code == "spatial" for finding in findings)
-
-
-def spatial_lines(subjects: Sequence[str]) -> tuple[str, ...]:
-    """What may happen to the server when these are copied, in one sentence; nothing if there are none."""
-    if not subjects:
-        return ()
-    return (
-        f"{', '.join(subjects)}: with a SPATIAL index, and a bug of InnoDB can end the server while such a"
-        " table is copied and its application rolls back; skip it, or have nobody write to it (docs/limits.md, known"
-        " gaps)",
-    )
-
-
 def planned_exit_code(plan: Plan) -> int:
     """1 if something is refused, so stays in clear; else 0."""
     return 1 if any(s.method is Method.REFUSE for s in plan.steps) else 0
@@ -52,6 +36,5 @@ def planned_lines(plan: Plan, file: str) -> tuple[str, ...]:
     ]
     lines += [finding_line(f) for f in plan.findings if f.blocks]
     lines += relay_lines(sum(s.method is Method.TABLESPACE_RELAY for s in plan.steps))
-    lines += spatial_lines([s.name for s in plan.steps if copies_spatial(s.method, s.findings)])
     lines.append(f"next: review it, then migrator dry-run {shlex.quote(file) if file else 'PLAN'}")
     return tuple(lines)

@@ -22,7 +22,7 @@ from migrator.report.blocks import (
 )
 from migrator.report.documents import as_json
 from migrator.report.findings import finding_items
-from migrator.report.planned import copies_spatial, relay_lines, spatial_lines
+from migrator.report.planned import relay_lines
 from migrator.report.values import Review, ReviewStep, Span
 from migrator.report.words import about, count, duration_range, plural
 from migrator.sql.story import Said
@@ -76,7 +76,7 @@ def _blocks(review: Review) -> list[Block]:
         finding_items(review.gates) if review.gates else Paragraph("None.", "good"),
         Heading("In all"),
         Grid((left("what"), wrapping("value")), _totals(review)),
-        *(Paragraph(line, "note") for line in (*relay_lines(_relays(review)), *spatial_lines(_spatial(review)))),
+        *(Paragraph(line, "note") for line in relay_lines(_relays(review))),
         Heading("Steps, in order"),
         _overview(review.steps),
     ]
@@ -111,10 +111,6 @@ def _totals(review: Review) -> tuple[tuple[str, str], ...]:
 
 def _relays(review: Review) -> int:
     return sum(step.method is Method.TABLESPACE_RELAY for step in review.steps)
-
-
-def _spatial(review: Review) -> list[str]:
-    return [step.subject for step in review.steps if copies_spatial(step.method, step.findings)]
 
 
 def _cost(estimate: Estimate) -> tuple[tuple[str, str], ...]:

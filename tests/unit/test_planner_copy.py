@@ -92,6 +92,26 @@ def test_document_ids_of_ones_own_are_refused() -> None:
         assert "document-ids" not in findings(a_table(name, keys=(a_key("id"), words)))
 
 
+def test_a_spatial_index_with_text_in_the_key_is_refused() -> None:
+    """Text in the clustered key, wherever equal values can be of other bytes; in another index it does no harm."""
+    text = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
+    columns = (a_column("id"), a_column("code", "varchar(9)", **text), a_column("place", "point"))
+    place = a_key("place", name="place", unique=False, type="SPATIAL")
+    for name in NAMES:
+        for keys in ((a_key("id", "code"), place), (a_key("code", name="u"), place)):
+            assert findings(a_table(name, columns=columns, keys=keys))["spatial-key"].blocks
+        assert "spatial-key" not in findings(a_table(name, columns=columns, keys=(a_key("code"),)))
+        for others in (a_key("code", name="u"), a_key("code", name="k", unique=False)):
+            assert "spatial-key" not in findings(a_table(name, columns=columns, keys=(a_key("id"), others, place)))
+    for exact in (
+        a_column("code", "varchar(9)", charset="utf8mb4", collation="utf8mb4_0900_bin"),
+        a_column("code", "varbinary(9)"),
+        a_column("code", "enum('a','b')", **text),
+    ):
+        table = a_table(columns=(a_column("id"), exact, columns[2]), keys=(a_key("code"), place))
+        assert "spatial-key" not in findings(table)
+
+
 # -- time zones -----------------------------------------------------------------------------------
 
 AT = 'we`ird %s "at"'

@@ -767,20 +767,6 @@ def test_review_says_what_can_be_noticed_of_relays() -> None:
     assert "1412" not in review_text(a_review())
 
 
-def test_plan_and_review_name_the_tables_with_a_spatial_index_that_are_copied() -> None:
-    """Since the server can end itself over them; not where such a table is left alone, and not where there is none."""
-    index = a_key("note", name="place", unique=False, type="SPATIAL")
-    plan = make_plan(an_inventory(a_table(keys=(a_key(), index)), a_table(NASTY)), Policy(), {})
-    (line,) = (line for line in planned_lines(plan, "plan.yaml") if "SPATIAL" in line)
-    assert line.startswith(f"{a_table().name}: with a SPATIAL index")
-    without = make_plan(an_inventory(a_table(NASTY)), Policy(), {})
-    assert not any("SPATIAL" in line for line in planned_lines(without, "plan.yaml"))
-    copied = replace(a_review().steps[0], findings=(Finding("spatial", "SPATIAL indexes (place)"),))
-    assert f"{copied.subject}: with a SPATIAL index" in " ".join(review_text(a_review(steps=(copied,))).split())
-    left = replace(copied, method=Method.SKIP)
-    assert "with a SPATIAL index" not in " ".join(review_text(a_review(steps=(left,))).split())
-
-
 def test_plan_says_what_can_be_noticed_of_relays() -> None:
     """The summary of `plan` counts the relays and names the errors; without relays it has no such line."""
     with_one = make_plan(an_inventory(a_table(keys=()), a_table(NASTY)), Policy(), {})

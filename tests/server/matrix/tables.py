@@ -56,20 +56,27 @@ _ALL: Final = (
     " KEY unseen (d) INVISIBLE, KEY functional ((n * 2), (LOWER(v))), UNIQUE KEY x (v, id), KEY last (d) COMMENT 'it''s \"50 %\" `x`, (y',"
     ' FULLTEXT KEY more (v, t) WITH PARSER ngram, UNIQUE KEY w_prefix (v(10), id), KEY `k``%s "n"` (n, d) USING BTREE'
 )
-INDEXES: Final = _in(
-    "Indexes",
-    ("secondary, unique", ", v VARCHAR(60), UNIQUE KEY (v), KEY (n))", WITH_V),
-    ("DESC", ", KEY k (n DESC, id))"),
-    ("prefix", ", v VARCHAR(60), t TEXT, KEY (v(3)), KEY (t(7)), UNIQUE KEY (v(9), id))", WITH_V),
-    ("invisible", ", KEY k (n) INVISIBLE)"),
-    ("functional", ", KEY k ((n * 2)), KEY l ((n + 1), n))"),
-    ("functional, unique", ", UNIQUE KEY k ((id * 2 + n), n))"),
-    ("multi-valued", ", j JSON, KEY k ((CAST(j->'$.a' AS UNSIGNED ARRAY))))", f"(id, n, j) SELECT n, n, JSON_OBJECT('a', JSON_ARRAY(n, n + 1)) FROM {MANY}"),
-    ("FULLTEXT", ", v TEXT, FULLTEXT KEY (v))", WITH_V),
-    ("FULLTEXT with a parser", ", v TEXT, FULLTEXT KEY (v) WITH PARSER ngram)", WITH_V),
-    ("FULLTEXT with FTS_DOC_ID", ", v TEXT, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, UNIQUE KEY FTS_DOC_ID_INDEX (FTS_DOC_ID), FULLTEXT KEY (v))", f"(id, n, v, FTS_DOC_ID) SELECT n, n, 'x', n FROM {MANY}"),
-    ("SPATIAL", ", g POINT NOT NULL SRID 4326, SPATIAL KEY (g))", f"(id, n, g) SELECT n, n, ST_SRID(POINT(n, -n), 4326) FROM {MANY}"),
-    ("many kinds in one table, in their order", f", v VARCHAR(60), t TEXT, g GEOMETRY NOT NULL SRID 0, d INT, KEY {_ALL})", f"SELECT n, n % 7, CONCAT('w', n), CONCAT('some words ', n), POINT(n, n), n FROM {MANY}"),
+INDEXES: Final = (
+    *_in(
+        "Indexes",
+        ("secondary, unique", ", v VARCHAR(60), UNIQUE KEY (v), KEY (n))", WITH_V),
+        ("DESC", ", KEY k (n DESC, id))"),
+        ("prefix", ", v VARCHAR(60), t TEXT, KEY (v(3)), KEY (t(7)), UNIQUE KEY (v(9), id))", WITH_V),
+        ("invisible", ", KEY k (n) INVISIBLE)"),
+        ("functional", ", KEY k ((n * 2)), KEY l ((n + 1), n))"),
+        ("functional, unique", ", UNIQUE KEY k ((id * 2 + n), n))"),
+        ("multi-valued", ", j JSON, KEY k ((CAST(j->'$.a' AS UNSIGNED ARRAY))))", f"(id, n, j) SELECT n, n, JSON_OBJECT('a', JSON_ARRAY(n, n + 1)) FROM {MANY}"),
+        ("FULLTEXT", ", v TEXT, FULLTEXT KEY (v))", WITH_V),
+        ("FULLTEXT with a parser", ", v TEXT, FULLTEXT KEY (v) WITH PARSER ngram)", WITH_V),
+        ("FULLTEXT with FTS_DOC_ID", ", v TEXT, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, UNIQUE KEY FTS_DOC_ID_INDEX (FTS_DOC_ID), FULLTEXT KEY (v))", f"(id, n, v, FTS_DOC_ID) SELECT n, n, 'x', n FROM {MANY}"),
+        ("SPATIAL", ", g POINT NOT NULL SRID 4326, SPATIAL KEY (g))", f"(id, n, g) SELECT n, n, ST_SRID(POINT(n, -n), 4326) FROM {MANY}"),
+        ("many kinds in one table, in their order", f", v VARCHAR(60), t TEXT, g GEOMETRY NOT NULL SRID 0, d INT, KEY {_ALL})", f"SELECT n, n % 7, CONCAT('w', n), CONCAT('some words ', n), POINT(n, n), n FROM {MANY}"),
+    ),
+    Feature(
+        "Indexes", "SPATIAL, text in the primary key",
+        "(id INT, n INT, v VARCHAR(9), g POINT NOT NULL SRID 4326, PRIMARY KEY (v, id), SPATIAL KEY (g))",
+        f"(id, n, v, g) SELECT n, n, 'v', ST_SRID(POINT(n, -n), 4326) FROM {MANY}",
+    ),
 )  # fmt: skip
 
 COLUMNS: Final = (
