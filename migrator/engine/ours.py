@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from migrator.db import Session
 from migrator.engine.journal import Journal, Owned
 from migrator.engine.objects import table_proof
+from migrator.engine.swap import was_swapped
 from migrator.model import TableName
+from migrator.sql.names import retained_of
+
+NOT_NOTED: Final = "some days after `migrator apply` has finished its step"
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Tables that the journal proves to be ours; of them the retained ones, and until when (UTC) each is kept."""
+    """Tables that the journal proves to be ours; of them the retained ones, and until when each is kept, as text."""
 
     owned: frozenset[TableName] = frozenset()
     retained: Mapping[TableName, str] = field(default_factory=dict)
@@ -29,7 +34,10 @@ def read_ours(session: Session, journal: Journal) -> Ours:
         if one.kind != "trigger" and not (one.kind == "retained" and retained_is_gone(session, one))
     ]
     kept = {one.name: journal.step(session, one.step_id).retained_until for one in there if one.kind == "retained"}
-    return Ours(frozenset(one.name for one in there), kept)
+    for step in journal.steps(session, states=["open"]):  # a run was ended before it could note what it retains
+        if was_swapped(session, step) and table_proof(session, retained_of(step.table)) == step.source_ids:
+            kept[retained_of(step.table)] = ""
+    return Ours(frozenset(one.name for one in there), {name: until or NOT_NOTED for name, until in kept.items()})
 
 
 def retained_is_gone(session: Session, one: Owned) -> bool:
