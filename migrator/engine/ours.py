@@ -18,10 +18,13 @@ NOT_NOTED: Final = "some days after `migrator apply` has finished its step"
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Tables that the journal proves to be ours; of them the retained ones, and until when each is kept, as text."""
+    """Tables and tablespaces that the journal proves to be ours."""
 
     owned: frozenset[TableName] = frozenset()
     retained: Mapping[TableName, str] = field(default_factory=dict)
+    """The retained tables, and until when each is kept, as text."""
+    relays: Mapping[str, TableName] = field(default_factory=dict)
+    """Tablespaces of relays, and the one table that each is for."""
 
 
 def read_ours(session: Session, journal: Journal) -> Ours:
@@ -37,7 +40,11 @@ def read_ours(session: Session, journal: Journal) -> Ours:
     for step in journal.steps(session, states=["open"]):  # a run was ended before it could note what it retains
         if was_swapped(session, step) and table_proof(session, retained_of(step.table)) == step.source_ids:
             kept[retained_of(step.table)] = ""
-    return Ours(frozenset(one.name for one in there), {name: until or NOT_NOTED for name, until in kept.items()})
+    return Ours(
+        owned=frozenset(one.name for one in there),
+        retained={name: until or NOT_NOTED for name, until in kept.items()},
+        relays={o.name.name: journal.step(session, o.step_id).table for o in there if o.kind == "tablespace"},
+    )
 
 
 def retained_is_gone(session: Session, one: Owned) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from migrator.model import Finding, Inventory, Server, Table, TableName, Tablespace, TablespaceKind
+from migrator.model import Finding, Inventory, Segment, Server, Table, TableName, Tablespace, TablespaceKind
 from migrator.planner.keys import key_obstacle, usable_key
 from migrator.planner.privileges import grant
 from migrator.planner.time_zones import computed_in_a_time_zone, timestamp_columns
@@ -49,6 +49,10 @@ class Around:
     owned: frozenset[TableName] = frozenset()
     retained: Mapping[TableName, str] = field(default_factory=dict)
     """Of the owned ones the retained tables, and until when (UTC) each is kept."""
+    relays: Mapping[str, TableName] = field(default_factory=dict)
+    """Tablespaces that relays have made, and the one table that each is for."""
+    away: Mapping[TableName, Segment] = field(default_factory=dict)
+    """Tables that a relay has not brought home yet, and where they lie."""
 
 
 Check = Callable[[Table, Around], Finding | None]
@@ -59,16 +63,19 @@ def look_around(
     *,
     owned: Iterable[TableName] = (),
     retained: Mapping[TableName, str] | None = None,
+    relays: Mapping[str, TableName] | None = None,
 ) -> Around:
     """The surroundings of all tables of an inventory, made once for all of them."""
-    kept = dict(retained or {})
+    kept, relays = dict(retained or {}), dict(relays or {})
     return Around(
         server=inventory.server,
         names=inventory.names | {t.name for t in inventory.tables},
         triggers=frozenset((g.schema, g.name) for t in inventory.tables for g in t.triggers),
         tablespaces={t.space: t for t in inventory.tablespaces},
-        owned=frozenset(owned) | frozenset(kept),
+        owned=frozenset(owned) | frozenset(kept) | {TableName("", space) for space in relays},
         retained=kept,
+        relays=relays,
+        away={t.name: s for t in inventory.tables for s in t.segments if relays.get(s.tablespace) == t.name},
     )
 
 
@@ -462,7 +469,7 @@ def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
 
 def at_home(table: Table, around: Around) -> Table:
     """The table as it lay before a relay that is under way put it into a tablespace of ours; any other as it is."""
-    if not any(TableName("", s.tablespace) in around.owned for s in table.segments):
+    if not any(around.relays.get(s.tablespace) == table.name for s in table.segments):
         return table
     home = replace(table.segments[0], tablespace=str(table.name), kind=TablespaceKind.FILE_PER_TABLE, encrypted=False)
     return replace(table, segments=(home,))

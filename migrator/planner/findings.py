@@ -172,6 +172,11 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "The policy says `relay: false`: what only a relay serves is refused.",
             "plan again with `--relay`, or by hand",
         ),
+        _stops(
+            "half-relayed",
+            "A relay that is not finished has put it into a tablespace of ours, and this plan refuses the table.",
+            "`cleanup --abandon` brings it home; or a plan that goes on with it (`--relay`)",
+        ),
         _goes_on(
             "relay-moments",
             "What the application can notice of a relay: [errors 1412 and 1213](#what-a-relay-costs), and waiting"

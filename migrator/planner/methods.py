@@ -28,6 +28,7 @@ from migrator.planner.checks import (
 from migrator.planner.convert import CONVERT_CHECKS
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.plan import Policy
+from migrator.planner.relayed import half_relayed
 from migrator.planner.units import about
 
 DIRECT_ALTER_IN_SPITE_OF: Final[frozenset[str]] = frozenset()
@@ -58,7 +59,14 @@ class Choice:
 def choose(table: Table, server: Server, policy: Policy, around: Around | None = None) -> Choice:
     """The method for a table. Without `around`, nothing is known of other names, tablespaces' sizes and states."""
     around = around or Around(server=server)
-    table = at_home(table, around)
+    choice = _by_what_it_has(at_home(table, around), server, policy, around)
+    if choice.method is not Method.REFUSE or table.name not in around.away:
+        return choice
+    found = (half_relayed(table, around), *choice.findings)
+    return replace(choice, why=_refusal([f for f in found if f.blocks]), findings=found)
+
+
+def _by_what_it_has(table: Table, server: Server, policy: Policy, around: Around) -> Choice:
     key = usable_key(table)
     for skip in SKIPS:
         reason = skip(table, around)

@@ -1,0 +1,24 @@
+"""What is found in the tablespaces that relays have made: tables on their way, and tables of others.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from migrator.model import Finding, Table
+from migrator.planner.checks import Around
+
+
+def half_relayed(table: Table, around: Around) -> Finding:
+    """A table that a relay has not brought home yet, and that this plan refuses."""
+    lies = around.away[table.name]
+    state = "encrypted" if lies.encrypted else "in clear"
+    message = (
+        f"lies in tablespace {lies.tablespace}, {state}, where a relay that is not finished has put it; this plan"
+        " does not go on with that"
+    )
+    remedy = (
+        f"migrator cleanup --abandon {table.name} gives it a file of its own again, {state};"
+        " or, where only the policy is against a relay, plan again with --relay, and apply goes on with it"
+    )
+    return Finding("half-relayed", message, remedy, blocks=True, subject=str(table.name))
