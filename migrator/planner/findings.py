@@ -177,6 +177,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "A relay that is not finished has put it into a tablespace of ours, and this plan refuses the table.",
             "`cleanup --abandon` brings it home; or a plan that goes on with it (`--relay`)",
         ),
+        _depends(
+            "in-relay-tablespace",
+            "Somebody has put it into a tablespace that a relay has made for another table. It stands in the way when"
+            " that is to be dropped.",
+            "`ALTER TABLE t TABLESPACE = innodb_file_per_table`, with `ENCRYPTION='Y'` if it is encrypted there",
+        ),
         _goes_on(
             "relay-moments",
             "What the application can notice of a relay: [errors 1412 and 1213](#what-a-relay-costs), and waiting"

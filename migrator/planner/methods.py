@@ -28,7 +28,7 @@ from migrator.planner.checks import (
 from migrator.planner.convert import CONVERT_CHECKS
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.plan import Policy
-from migrator.planner.relayed import half_relayed
+from migrator.planner.relayed import guest, half_relayed
 from migrator.planner.units import about
 
 DIRECT_ALTER_IN_SPITE_OF: Final[frozenset[str]] = frozenset()
@@ -68,10 +68,13 @@ def choose(table: Table, server: Server, policy: Policy, around: Around | None =
 
 def _by_what_it_has(table: Table, server: Server, policy: Policy, around: Around) -> Choice:
     key = usable_key(table)
+    stays = guest(table, around)
     for skip in SKIPS:
         reason = skip(table, around)
         if reason is not None:
-            return Choice(Method.SKIP, f"{reason.message}.", (reason,), key)
+            return Choice(Method.SKIP, f"{reason.message}.", (reason, *((stays,) if stays else ())), key)
+    if stays:
+        return Choice(Method.REFUSE, f"{stays.message}.", (stays,), key)
     if table.tablespace_kind in {TablespaceKind.GENERAL, TablespaceKind.MYSQL}:
         return _with_its_tablespace(table, policy, around, key)
     if policy.convert and table.engine in CONVERTIBLE:
