@@ -91,6 +91,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "an index on that column, if the application can do without such numbers",
         ),
         _stops(
+            "engine-disabled",
+            "With `--convert`: `disabled_storage_engines` names its engine, so no empty twin of it can be made (3161), "
+            "on which a conversion is tried first.",
+            "take the engine out of it (a restart); or by hand",
+        ),
+        _stops(
             "engine-unknown",
             "The server names no engine: the table is damaged or its engine is not loaded.",
             "see what `SHOW CREATE TABLE` says",
