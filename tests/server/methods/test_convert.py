@@ -16,7 +16,7 @@ from migrator.engine.rehearse import rehearse
 from migrator.model import Method
 from migrator.planner.plan import Plan, Policy, Scope
 from tests.proxy import Proxy
-from tests.server.engine.kit import SMALL, VOUCHED, WEIRD, Beside, Lab
+from tests.server.engine.kit import SMALL, VOUCHED, WEIRD, At, Beside, Lab, ddl
 from tests.server.engine.test_rows import NUMBERS
 from tests.servers import until
 
@@ -243,6 +243,23 @@ def test_a_difference_afterwards_is_told(lab: Lab, besides: str, told: str) -> N
     ran.assert_outcome("person")
     assert told in ran.step.message
     assert ran.outcome.exit_code == 4
+
+
+@pytest.mark.parametrize("change", ["ADD KEY (v)", "COMMENT = 'another'"])
+def test_a_table_that_is_altered_after_it_was_tried(lab: Lab, change: str) -> None:
+    """A person alters it between the trial on the twin and the moment: the trial says nothing about it any more, and an
+    index that is cut there could not be taken back; nothing is done, and a new plan is asked for."""
+    lab.table("t", "(id INT PRIMARY KEY, v VARCHAR(240)) ENGINE=MyISAM ROW_FORMAT=COMPACT", "VALUES (1, 'x')")
+    tried = At(ddl("DROP TABLE", done=True), lambda: lab.run(f"ALTER TABLE t {change}"))
+    ran = lab.apply(plan=planned(lab, "t"), at=[tried])
+    assert tried.seen == 1
+    ran.assert_outcome("failed")
+    assert "changed since its conversion was tried" in ran.step.message
+    assert engine(lab) == "MyISAM"
+    lab.assert_equal("t")
+    assert not lab.rows("SELECT * FROM migrator.steps WHERE state = 'open'")
+    lab.apply(plan=planned(lab, "t"))
+    assert engine(lab) == ("MyISAM" if "KEY" in change else "InnoDB")
 
 
 @pytest.mark.parametrize("executed", [False, True], ids=["before", "after"])
