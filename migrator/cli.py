@@ -117,7 +117,7 @@ def audit(
     with call.session("audit") as session:
         inventory, ours = read_inventory(session, wanted=scope.wants), read_ours(session)
     check_scope(scope, inventory)
-    around = look_around(inventory, owned=ours.owned, retained=ours.retained)
+    around = look_around(inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays)
     findings = gates(inventory.server, Attestations(), schemas=inventory.schemas)
     findings += unreadable(inventory.server, inventory.tables)
     value = audit_of(

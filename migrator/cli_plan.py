@@ -43,6 +43,7 @@ def read_and_plan(
             attestations=attestations,
             owned=ours.owned,
             retained=ours.retained,
+            relays=ours.relays,
         )
 
     # Definitions are one query a table, so they are read only where statements are made of them.

@@ -4,7 +4,8 @@
         proxy.cut("RENAME TABLE", executed=True)      # once, at the next such statement
 
 Before the statement is sent on (the server never sees it), or after the server has answered it (the
-client never hears of it). Statements must be readable, so connect without TLS.
+client never hears of it). It can also rewrite a statement, as proxies in use do by their rules. Statements
+must be readable, so connect without TLS.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Proxy:
         self._executed = False
         self._nth = 1
         self._do: Callable[[], object] | None = None
+        self._more = b""
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -54,12 +56,17 @@ class Proxy:
     def cut(self, words: str, *, executed: bool, nth: int = 1) -> None:
         """Cut the connection on which the n-th statement with these words comes, before it or after its answer."""
         with self._lock:
-            self._words, self._executed, self._nth, self._do = words.encode(), executed, nth, None
+            self._words, self._executed, self._nth, self._do, self._more = words.encode(), executed, nth, None, b""
 
     def meanwhile(self, words: str, do: Callable[[], object], *, nth: int = 1) -> None:
         """Send the n-th statement with these words on, and do something at once, while the server works on it."""
         with self._lock:
-            self._words, self._executed, self._nth, self._do = words.encode(), False, nth, do
+            self._words, self._executed, self._nth, self._do, self._more = words.encode(), False, nth, do, b""
+
+    def lengthen(self, words: str, more: str) -> None:
+        """Send the next statement with these words on with more text at its end."""
+        with self._lock:
+            self._words, self._nth, self._do, self._more = words.encode(), 1, None, more.encode()
 
     def cut_all(self) -> None:
         """Cut every connection that is open now."""
@@ -99,6 +106,9 @@ class Proxy:
                         target.sendall(data)
                         self._do()
                         continue
+                    if self._more:
+                        target.sendall(_longer(data, self._more))
+                        continue
                     if not self._executed:
                         break
                     swallow.set()
@@ -125,3 +135,11 @@ class Proxy:
             self._words = b""
             self.cuts += 1
             return True
+
+
+def _longer(packet: bytes, more: bytes) -> bytes:
+    """The packet of a statement with more text at its end: three bytes of length, one of its number, the statement."""
+    length = int.from_bytes(packet[:3], "little")
+    if length != len(packet) - 4:
+        raise ValueError("this is not one whole packet")
+    return (length + len(more)).to_bytes(3, "little") + packet[3:] + more

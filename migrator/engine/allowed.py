@@ -38,7 +38,7 @@ def findings_of(
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """What has drifted since the plan was made, and what the gates say now."""
     ours = read_ours(session, journal)
-    drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained)
+    drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays)
     gated = gates(
         inventory.server,
         attestations,

@@ -9,13 +9,13 @@ from migrator.engine.direct import alone_on, is_encrypted
 from migrator.engine.moment import Held
 from migrator.engine.objects import drop_if_ours, make_table, table_proof
 from migrator.engine.work import Work
-from migrator.errors import Altered, Failed
+from migrator.errors import Altered, Failed, SourceChanged
 from migrator.inventory import show_create
 from migrator.model import TableName
 from migrator.sql.convert import convert_table, digest, same_but_the_engine
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
-from migrator.sql.table import create_shadow
+from migrator.sql.table import comparable, create_shadow
 from migrator.sql_errors import SqlError
 
 UNCOMPARED: Final = (
@@ -31,13 +31,14 @@ def convert(work: Work) -> None:
 
     First an empty twin is converted, since the server cuts an index that is too long for a row format without
     an error (seen on 9.7.4). The lock is kept from before the rows are counted and digested until they have
-    been so again: nobody can have changed them in between. Raises `Failed` before anything is done if a row
-    cannot be read in full or the definition would be another one, `Altered` if rows or definition are not
-    what they were. Safe to repeat: looks first, also after a lost connection whose ALTER went on; its rows
-    are then not compared.
+    been so again: nobody can have changed them in between. Before anything is done: `Failed` if a row cannot be
+    read in full or the definition would be another one, `SourceChanged` if it is another one than was tried.
+    `Altered` if rows or definition are not what they were. Safe to repeat: looks first, also after a lost
+    connection whose ALTER went on; its rows are then not compared.
     """
+    tried = show_create(work.session, work.table.name)
     _try_on_a_twin(work)
-    alone_on(work, "convert", lambda held: _convert_held(work, held))
+    alone_on(work, "convert", lambda held: _convert_held(work, held, tried))
     if not is_encrypted(work):
         raise Failed(f"{work.table.name} is not encrypted after the conversion", remedy="look at the table")
 
@@ -76,9 +77,15 @@ def _try_on_a_twin(work: Work) -> None:
         drop_if_ours(session, journal, work.step_id, "staging", twin, work)
 
 
-def _convert_held(work: Work, held: Held) -> None:
+def _convert_held(work: Work, held: Held, tried: str) -> None:
     name, session = work.table.name, held.session
-    definition, rows = show_create(session, name), session.row(digest(work.table))
+    definition = show_create(session, name)
+    if comparable(definition, name.name) != comparable(tried, name.name):
+        raise SourceChanged(
+            f"the definition of {name} was changed since its conversion was tried on a twin; nothing was done",
+            remedy="plan again, and review that",
+        )
+    rows = session.row(digest(work.table))
     if rows is None or rows[0] != rows[1]:
         raise Failed(
             f"{name} has rows that cannot be read in full, so they could not be compared; nothing was changed",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from migrator.db import Session
 from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.online import run_online
 from migrator.engine.work import Work
@@ -60,7 +61,7 @@ def encrypt_space(work: Work, tablespace: str) -> None:
     _await_server(work, tablespace)
     if space_encrypted(work, tablespace):
         return
-    tables = tables_inside(work, tablespace)
+    tables = tables_inside(work.session, tablespace)
     try:
         run_online(work, "tablespace", tables, Sql(encrypt_tablespace(tablespace)), end_patience_seconds=None)
     except SqlError as error:
@@ -82,9 +83,9 @@ def _await_server(work: Work, tablespace: str) -> None:
         work.clock.wait(work.stop, 0.5)
 
 
-def tables_inside(work: Work, tablespace: str) -> list[TableName]:
+def tables_inside(session: Session, tablespace: str) -> list[TableName]:
     """Every table in it, whatever the plan's scope is: the statement locks them all."""
-    rows = work.session.rows(
+    rows = session.rows(
         "SELECT t.NAME FROM information_schema.INNODB_TABLES AS t JOIN information_schema.INNODB_TABLESPACES AS s"
         " ON s.SPACE = t.SPACE WHERE s.NAME = %s",
         (tablespace,),

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.engine.journal_names import Owned
 from migrator.engine.objects import table_proof
+from migrator.engine.swap import was_swapped
 from migrator.model import TableName
+from migrator.sql.names import retained_of
+
+NOT_NOTED: Final = "some days after `migrator apply` has finished its step"
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Tables that the journal proves to be ours; of them the retained ones, and until when (UTC) each is kept."""
+    """Tables and tablespaces that the journal proves to be ours."""
 
     owned: frozenset[TableName] = frozenset()
     retained: Mapping[TableName, str] = field(default_factory=dict)
+    """The retained tables, and until when each is kept, as text."""
+    relays: Mapping[str, TableName] = field(default_factory=dict)
+    """Tablespaces of relays, and the one table that each is for."""
 
 
 def read_ours(session: Session, journal: Journal) -> Ours:
@@ -30,7 +38,14 @@ def read_ours(session: Session, journal: Journal) -> Ours:
         if one.kind != "trigger" and not (one.kind == "retained" and retained_is_gone(session, one))
     ]
     kept = {one.name: journal.step(session, one.step_id).retained_until for one in there if one.kind == "retained"}
-    return Ours(frozenset(one.name for one in there), kept)
+    for step in journal.steps(session, states=["open"]):  # a run was ended before it could note what it retains
+        if was_swapped(session, step) and table_proof(session, retained_of(step.table)) == step.source_ids:
+            kept[retained_of(step.table)] = ""
+    return Ours(
+        owned=frozenset(one.name for one in there),
+        retained={name: until or NOT_NOTED for name, until in kept.items()},
+        relays={o.name.name: journal.step(session, o.step_id).table for o in there if o.kind == "tablespace"},
+    )
 
 
 def retained_is_gone(session: Session, one: Owned) -> bool:

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from migrator.db import Session
-from migrator.engine.direct import encrypt_space
+from migrator.engine.direct import encrypt_space, tables_inside
 from migrator.engine.journal import Journal
 from migrator.engine.journal_names import Owned
 from migrator.engine.objects import name_taken, trigger_proofs
@@ -24,8 +24,12 @@ from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown, SourceChanged
 from migrator.inventory import read_tables, show_create
 from migrator.model import ForeignKey, Table, TableName, TablespaceKind
+from migrator.planner.around import shown
 from migrator.sql import relay as say
 from migrator.sql.statement import Sql
+from migrator.sql_errors import SqlError
+
+_NOT_EMPTY: Final = 3120
 
 KIND: Final = "tablespace"
 """What the journal calls a relay's tablespace; its name has no schema."""
@@ -252,15 +256,31 @@ def _is_encrypted(session: Session, space: str) -> bool:
 
 
 def drop_space(session: Session, journal: Journal, step_id: int, work: Work | None = None) -> None:
-    """Drop the step's tablespace, if it is there and provably ours. The server refuses while a table is in it."""
+    """Drop the step's tablespace, if it is there and provably ours; `Failed` with names while tables are in it."""
     for owned in [o for o in journal.owned(session, step_id) if o.kind == KIND]:
         there = _proof(session, owned.name.name)
         if there is not None:
             if owned.state == "made" and there != owned.proof:
                 raise name_taken(owned.name)
             statement = say.drop_space(owned.name.name)
-            if work is not None:
-                work.ddl(statement)
-            else:
-                session.run(statement)
+            try:
+                if work is not None:
+                    work.ddl(statement)
+                else:
+                    session.run(statement)
+            except SqlError as error:
+                if error.number != _NOT_EMPTY:
+                    raise
+                raise _not_empty(session, owned.name.name) from None
         journal.gone(session, KIND, owned.name)
+
+
+def _not_empty(session: Session, space: str) -> Failed:
+    encryption = " ENCRYPTION='Y'" if _is_encrypted(session, space) else ""
+    inside = tables_inside(session, space)
+    moves = "; ".join(f"ALTER TABLE {shown(one)} TABLESPACE = innodb_file_per_table{encryption}" for one in inside)
+    return Failed(
+        f"tablespace {space}, which is ours, cannot be dropped: somebody has put tables into it:"
+        f" {', '.join(map(str, inside))}",
+        remedy=f"{moves}; then the same command again",
+    )

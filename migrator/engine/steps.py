@@ -126,10 +126,7 @@ def _swapped_but_not_finished(run: Run, step: Step) -> bool:
     return (
         noted is not None
         and noted.state == "open"
-        and (
-            noted.method == Method.TABLESPACE_RELAY
-            or (noted.shadow_ids != "" and noted.shadow_ids == table_proof(run.session, step.table))
-        )
+        and (noted.method == Method.TABLESPACE_RELAY or was_swapped(run.session, noted))
     )
 
 

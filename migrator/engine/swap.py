@@ -17,8 +17,10 @@ from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
-from migrator.sql.names import retained_of
+from migrator.inventory import read_tables, show_create
+from migrator.sql.names import retained_of, shadow_of
 from migrator.sql.swap import lock_for_swap, rename
+from migrator.sql.table import comparable
 from migrator.sql.triggers import drop_trigger
 from migrator.sql_errors import SqlError
 
@@ -76,24 +78,47 @@ def swapped_already(work: Work) -> bool:
     name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
     if name == step.source_ids:
         return False  # the shadow was dropped or rebuilt by somebody, which `check_source` says
-    if name == step.shadow_ids and old == step.source_ids:
+    if old != step.source_ids:
+        raise _ambiguous(work)
+    if name == step.shadow_ids or _is_the_copy_rebuilt(work, step):
         return True
-    raise _ambiguous(work)
+    raise _rebuilt(work)
 
 
 def was_swapped(session: Session, step: StepRow) -> bool:
     """True if the RENAME of a copy was done, also if a person has rebuilt the new table since. No locks."""
-    if not step.shadow_ids:
+    if not step.shadow_ids or table_proof(session, shadow_of(step.table)) == step.shadow_ids:
         return False
     if table_proof(session, step.table) == step.shadow_ids:
         return True
     return table_proof(session, retained_of(step.table)) == step.source_ids
 
 
+def _is_the_copy_rebuilt(work: Work, step: StepRow) -> bool:
+    """True if what bears the name has other ids than the shadow had, but is encrypted and has its definition."""
+    name = work.table.name
+    found = read_tables(work.session, [name])
+    return bool(
+        found
+        and found[0].encrypted
+        and comparable(show_create(work.session, name), name.name) == comparable(step.definition, name.name)
+    )
+
+
 def _ambiguous(work: Work) -> OwnerUnknown:
     return OwnerUnknown(
         f"neither the old nor the new table is where it must be: {work.table.name}, {work.shadow}, {work.retained}",
         remedy="look at the three tables; the journal's step has the ids of both (source_ids, shadow_ids)",
+    )
+
+
+def _rebuilt(work: Work) -> OwnerUnknown:
+    name = work.table.name
+    return OwnerUnknown(
+        f"{name} was swapped by a run that was ended before it could tidy up, and was rebuilt since with another"
+        f" definition or in clear: nothing proves that it is the copy; {work.retained} is the old table",
+        remedy=f"look whether {name} has your rows; if so: migrator cleanup --abandon {name}"
+        f" (takes our triggers and the log away, keeps {work.retained} for its time)",
     )
 
 

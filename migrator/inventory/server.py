@@ -27,7 +27,8 @@ _WANTED: Final = """
     wsrep_on wsrep_provider wsrep_osu_method wsrep_max_ws_size wsrep_max_ws_rows wsrep_node_address
     wsrep_node_incoming_address pxc_strict_mode
 
-    default_storage_engine innodb_file_per_table innodb_page_size innodb_autoinc_lock_mode innodb_buffer_pool_size
+    default_storage_engine disabled_storage_engines
+    innodb_file_per_table innodb_page_size innodb_autoinc_lock_mode innodb_buffer_pool_size
     ft_min_word_len innodb_ft_min_token_size
     innodb_online_alter_log_max_size
     innodb_flush_log_at_trx_commit innodb_redo_log_capacity innodb_log_file_size innodb_log_files_in_group

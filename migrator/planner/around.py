@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from migrator.model import Finding, Inventory, Server, Table, TableName, Tablespace, TablespaceKind
+from migrator.model import Finding, Inventory, Segment, Server, Table, TableName, Tablespace, TablespaceKind
 from migrator.sql.names import qualified, trigger_name
 from migrator.sql.triggers import EVENTS, PURPOSES
 
@@ -23,6 +23,10 @@ class Around:
     owned: frozenset[TableName] = frozenset()
     retained: Mapping[TableName, str] = field(default_factory=dict)
     """Of the owned ones the retained tables, and until when (UTC) each is kept."""
+    relays: Mapping[str, TableName] = field(default_factory=dict)
+    """Tablespaces that relays have made, and the one table that each is for."""
+    away: Mapping[TableName, Segment] = field(default_factory=dict)
+    """Tables that a relay has not brought home yet, and where they lie."""
 
 
 Check = Callable[[Table, Around], Finding | None]
@@ -33,16 +37,19 @@ def look_around(
     *,
     owned: Iterable[TableName] = (),
     retained: Mapping[TableName, str] | None = None,
+    relays: Mapping[str, TableName] | None = None,
 ) -> Around:
     """The surroundings of all tables of an inventory, made once for all of them."""
-    kept = dict(retained or {})
+    kept, relays = dict(retained or {}), dict(relays or {})
     return Around(
         server=inventory.server,
         names=inventory.names | {t.name for t in inventory.tables},
         triggers=frozenset((g.schema, g.name) for t in inventory.tables for g in t.triggers),
         tablespaces={t.space: t for t in inventory.tablespaces},
-        owned=frozenset(owned) | frozenset(kept),
+        owned=frozenset(owned) | frozenset(kept) | {TableName("", space) for space in relays},
         retained=kept,
+        relays=relays,
+        away={t.name: s for t in inventory.tables for s in t.segments if relays.get(s.tablespace) == t.name},
     )
 
 

@@ -160,6 +160,7 @@ def drift(
     *,
     owned: Iterable[TableName] = (),
     retained: Mapping[TableName, str] | None = None,
+    relays: Mapping[str, TableName] | None = None,
 ) -> tuple[Finding, ...]:
     """What is no longer as it was reviewed; a finding that blocks makes the plan void until it is made anew.
 
@@ -174,7 +175,7 @@ def drift(
         )
         remedy = "connect to the server that was reviewed, or make a plan for this one"
         return (Finding("server-changed", message, remedy, blocks=True),)
-    around = look_around(inventory, owned=owned, retained=retained)
+    around = look_around(inventory, owned=owned, retained=retained, relays=relays)
     found: list[Finding] = []
     if plan.server.version != inventory.server.version_text:
         message = f"the server was {plan.server.version} and is {inventory.server.version_text}"

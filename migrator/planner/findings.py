@@ -97,6 +97,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "an index on that column, if the application can do without such numbers",
         ),
         _stops(
+            "engine-disabled",
+            "With `--convert`: `disabled_storage_engines` names its engine, so no empty twin of it can be made (3161), "
+            "on which a conversion is tried first.",
+            "take the engine out of it (a restart); or by hand",
+        ),
+        _stops(
             "engine-unknown",
             "The server names no engine: the table is damaged or its engine is not loaded.",
             "see what `SHOW CREATE TABLE` says",
@@ -177,6 +183,17 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "relay-off",
             "The policy says `relay: false`: what only a relay serves is refused.",
             "plan again with `--relay`, or by hand",
+        ),
+        _stops(
+            "half-relayed",
+            "A relay that is not finished has put it into a tablespace of ours, and this plan refuses the table.",
+            "`cleanup --abandon` brings it home; or a plan that goes on with it (`--relay`)",
+        ),
+        _depends(
+            "in-relay-tablespace",
+            "Somebody has put it into a tablespace that a relay has made for another table. It stands in the way when"
+            " that is to be dropped.",
+            "`ALTER TABLE t TABLESPACE = innodb_file_per_table`, with `ENCRYPTION='Y'` if it is encrypted there",
         ),
         _goes_on(
             "relay-moments",

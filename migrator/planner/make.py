@@ -49,6 +49,7 @@ def make_plan(
     attestations: Attestations | None = None,
     owned: Iterable[TableName] = (),
     retained: Mapping[TableName, str] | None = None,
+    relays: Mapping[str, TableName] | None = None,
     confirmed: Collection[str] = (),
     journal_schema: str = JOURNAL_SCHEMA,
     tool_version: str = __version__,
@@ -56,12 +57,12 @@ def make_plan(
     """A plan for everything in the inventory that is in scope.
 
     `definitions` is SHOW CREATE TABLE of the tables that are copied, for the statements that are shown.
-    `owned` and `retained` are the journal's: names that are provably ours, and until when retained
-    tables are kept. The plan's findings are those of the gates as of now: they are asked again, on the
-    living server, before anything is done.
+    `owned`, `retained` and `relays` are the journal's: names that are provably ours, until when retained tables
+    are kept, and which table each tablespace of a relay is for. The plan's findings are those of the gates as of
+    now: they are asked again, on the living server, before anything is done.
     """
     scope, defaults, attestations = scope or Scope(), defaults or Defaults(), attestations or Attestations()
-    around = look_around(inventory, owned=owned, retained=retained)
+    around = look_around(inventory, owned=owned, retained=retained, relays=relays)
     tables = [at_home(t, around) for t in inventory.tables if scope.wants(t.name)]
     of_tables = [_table_step(t, policy, around, definitions, defaults, calibration) for t in tables]
     of_spaces = [

@@ -19,6 +19,8 @@ from migrator.planner.relay import (
     RELAY_NEEDS_NO_NAME,
     RELAY_SERVES,
     at_home,
+    guest,
+    half_relayed,
     relay_findings,
     relay_impossible,
     relay_off,
@@ -53,12 +55,22 @@ class Choice:
 def choose(table: Table, server: Server, policy: Policy, around: Around | None = None) -> Choice:
     """The method for a table. Without `around`, nothing is known of other names, tablespaces' sizes and states."""
     around = around or Around(server=server)
-    table = at_home(table, around)
+    choice = _by_what_it_has(at_home(table, around), server, policy, around)
+    if choice.method is not Method.REFUSE or table.name not in around.away:
+        return choice
+    found = (half_relayed(table, around), *choice.findings)
+    return replace(choice, why=_refusal([f for f in found if f.blocks]), findings=found)
+
+
+def _by_what_it_has(table: Table, server: Server, policy: Policy, around: Around) -> Choice:
     key = usable_key(table)
+    stays = guest(table, around)
     for skip in SKIPS:
         reason = skip(table, around)
         if reason is not None:
-            return Choice(Method.SKIP, f"{reason.message}.", (reason,), key)
+            return Choice(Method.SKIP, f"{reason.message}.", (reason, *((stays,) if stays else ())), key)
+    if stays:
+        return Choice(Method.REFUSE, f"{stays.message}.", (stays,), key)
     if table.tablespace_kind in {TablespaceKind.GENERAL, TablespaceKind.MYSQL}:
         return _with_its_tablespace(table, policy, around, key)
     if policy.convert and table.engine in CONVERTIBLE:

@@ -1,4 +1,7 @@
-"""Reasons of the method tablespace-relay: what it serves, what it cannot, what can be noticed of it. Pure."""
+"""The method tablespace-relay: what it serves, what it cannot, what can be noticed of it, what is in its tablespaces.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from migrator.model import Finding, Table, TableName, TablespaceKind
-from migrator.planner.around import Around, by_hand, finding
+from migrator.model import Finding, Table, TablespaceKind
+from migrator.planner.around import Around, by_hand, finding, shown
 from migrator.planner.units import about
 
 RELAY_SERVES: Final = frozenset(
@@ -99,7 +102,33 @@ def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
 
 def at_home(table: Table, around: Around) -> Table:
     """The table as it lay before a relay that is under way put it into a tablespace of ours; any other as it is."""
-    if not any(TableName("", s.tablespace) in around.owned for s in table.segments):
+    if not any(around.relays.get(s.tablespace) == table.name for s in table.segments):
         return table
     home = replace(table.segments[0], tablespace=str(table.name), kind=TablespaceKind.FILE_PER_TABLE, encrypted=False)
     return replace(table, segments=(home,))
+
+
+def half_relayed(table: Table, around: Around) -> Finding:
+    """A table that a relay has not brought home yet, and that this plan refuses."""
+    lies = around.away[table.name]
+    state = "encrypted" if lies.encrypted else "in clear"
+    message = (
+        f"lies in tablespace {lies.tablespace}, {state}, where a relay that is not finished has put it; this plan"
+        " does not go on with that"
+    )
+    remedy = (
+        f"migrator cleanup --abandon {table.name} gives it a file of its own again, {state};"
+        " or, where only the policy is against a relay, plan again with --relay, and apply goes on with it"
+    )
+    return finding(table, "half-relayed", message, remedy, blocks=True)
+
+
+def guest(table: Table, around: Around) -> Finding | None:
+    """A table that somebody has put into a tablespace of a relay, which is dropped when the relay is done."""
+    space = next((s.tablespace for s in table.segments if s.tablespace in around.relays), "")
+    if not space or around.relays[space] == table.name:
+        return None
+    message = f"lies in tablespace {space}, which migrator has made for {around.relays[space]} and drops afterwards"
+    encryption = " ENCRYPTION='Y'" if table.encrypted else ""
+    remedy = f"ALTER TABLE {shown(table.name)} TABLESPACE = innodb_file_per_table{encryption}, then plan again"
+    return finding(table, "in-relay-tablespace", message, remedy, blocks=not table.encrypted)

@@ -165,8 +165,11 @@ class _Keeping:
 
 def _argv(programs: Programs, server: Server, keeping: _Keeping, options: Sequence[str]) -> list[str]:
     folder = keeping.folder
+    # Nobody's options, and yet not --no-defaults: with that the server forgets what SET PERSIST has said.
+    nothing = folder / "mysqld.cnf"
+    nothing.touch(mode=0o600)
     return [
-        *_base(programs, folder / "data"),
+        *_base(programs, folder / "data", f"--defaults-file={nothing}"),
         *DEFAULTS,
         f"--port={server.port}",
         f"--report-port={server.port}",
@@ -179,11 +182,11 @@ def _argv(programs: Programs, server: Server, keeping: _Keeping, options: Sequen
     ]
 
 
-def _base(programs: Programs, datadir: Path) -> list[str]:
+def _base(programs: Programs, datadir: Path, defaults: str = "--no-defaults") -> list[str]:
     user = ["--user=root"] if os.geteuid() == 0 else []
     return [
         str(programs.mysqld),
-        "--no-defaults",
+        defaults,
         *user,
         f"--basedir={programs.basedir}",
         f"--plugin-dir={programs.plugin_dir}",

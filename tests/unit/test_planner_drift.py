@@ -218,14 +218,14 @@ def test_changes_of_tables_that_are_left_alone_do_not_block() -> None:
 def test_a_relay_under_way_is_no_drift(name: TableName, encrypted: bool) -> None:  # noqa: FBT001
     """The table lies in our tablespace instead of its own file; anything else that changed still stops the plan."""
     space = a_segment(TablespaceKind.GENERAL, space=200, tablespace="migrator_relay_1", encrypted=encrypted)
-    ours = (TableName("", "migrator_relay_1"),)
+    ours = {"migrator_relay_1": name}
     before, away = a_table(name, keys=()), a_table(name, keys=(), segments=(space,))
     spaces = (a_tablespace(name="migrator_relay_1", encrypted=encrypted),)
-    assert found(planned(before), an_inventory(away, tablespaces=spaces), owned=ours) == {}
+    assert found(planned(before), an_inventory(away, tablespaces=spaces), relays=ours) == {}
     in_ibdata1 = a_table(name, keys=(), segments=(a_segment(TablespaceKind.SYSTEM, space=0),))
-    assert found(planned(in_ibdata1), an_inventory(away, tablespaces=spaces), owned=ours) == {}
+    assert found(planned(in_ibdata1), an_inventory(away, tablespaces=spaces), relays=ours) == {}
     altered = replace(away, row_format="Compact")
-    assert set(found(planned(before), an_inventory(altered, tablespaces=spaces), owned=ours)) == {"table-changed"}
+    assert set(found(planned(before), an_inventory(altered, tablespaces=spaces), relays=ours)) == {"table-changed"}
 
 
 def test_a_method_that_was_edited_into_the_file_is_held_off() -> None:

@@ -212,7 +212,7 @@ def test_the_tablespace_of_a_relay_under_way_has_no_step() -> None:
     table, ours = a_table(keys=()), a_tablespace(name="migrator_relay_1")
     away = replace(table, segments=(a_segment(TablespaceKind.GENERAL, space=200, tablespace="migrator_relay_1"),))
     inventory = an_inventory(away, tablespaces=(ours,))
-    plan = make_plan(inventory, SMALL_DIRECTLY, {}, owned=(TableName("", "migrator_relay_1"),))
+    plan = make_plan(inventory, SMALL_DIRECTLY, {}, relays={"migrator_relay_1": table.name})
     assert [(s.name, s.method) for s in plan.steps] == [("shop.orders", Method.TABLESPACE_RELAY)]
     assert plan.steps[0].fingerprint == make_plan(an_inventory(table), SMALL_DIRECTLY, {}).steps[0].fingerprint
 

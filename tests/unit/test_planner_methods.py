@@ -164,8 +164,12 @@ def test_a_relay_under_way_is_gone_on_with(encrypted: bool) -> None:  # noqa: FB
     """A table in a tablespace that the journal proves to be a relay's is neither skipped nor done with that."""
     segment = a_segment(TablespaceKind.GENERAL, space=200, tablespace="migrator_relay_1", encrypted=encrypted)
     table = a_table(keys=(), segments=(segment,))
-    around = look_around(an_inventory(table), owned=(TableName("", "migrator_relay_1"),))
+    around = look_around(an_inventory(table), relays={"migrator_relay_1": table.name})
     assert choose(table, a_server(), SMALL_DIRECTLY, around).method is Method.TABLESPACE_RELAY
+    refused = choose(table, a_server(), Policy(relay=False), around)
+    assert refused.method is Method.REFUSE
+    assert [f.code for f in refused.findings if f.blocks] == ["half-relayed", "relay-off"]
+    assert f"migrator_relay_1, {'encrypted' if encrypted else 'in clear'}, where" in refused.why
     assert choose(table, a_server(), SMALL_DIRECTLY).method is (Method.SKIP if encrypted else Method.TABLESPACE)
 
 
