@@ -114,7 +114,10 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
     retained = None
     if step.state == "swapped" and step.kind == "table":
         why = _no_rollback(session, journal, step) if step.current_until else ""
-        retained = RetainedTable(retained_of(step.table), step.retained_until, step.bytes, step.current_until, why)
+        over = bool(step.current_until and session.value("SELECT %s <= UTC_TIMESTAMP()", (step.current_until,)))
+        retained = RetainedTable(
+            retained_of(step.table), step.retained_until, step.bytes, step.current_until, why, rollback_is_over=over
+        )
     return StepStatus(
         subject=str(step.table) if step.kind == "table" else step.table.name,
         method=Method(step.method),

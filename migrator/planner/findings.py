@@ -204,8 +204,10 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         _goes_on(
             "relay-lag",
             "Each leg is one DDL for every replica, which lags by about the time of the leg. A replica encrypts "
-            "[without looking](#tablespaces): who has used the table there and stays open holds it up.",
-            "a time at which replicas may lag, and have no long transactions",
+            "[without looking](#tablespaces): who has used the table there and stays open holds up its applier "
+            "and everybody who wants the table there.",
+            "a time at which replicas may lag, and have no long transactions; end the session that holds one up, never "
+            "the applier's statement (`KILL` does not end the wait, and has ended a replica)",
         ),
         _goes_on(
             "relay-duplicates",

@@ -89,9 +89,14 @@ def relay_findings(table: Table, around: Around) -> tuple[Finding, ...]:
     if around.server.variable_is_on("log_bin"):
         message = (
             "each of its three legs is one DDL on every replica, which lags by about the time of the leg; a replica"
-            " encrypts without looking, so a transaction that has used the table there and stays open holds it up"
+            " encrypts without looking, so a transaction that has used the table there and stays open holds up its"
+            " applier and everybody who wants the table there. To KILL the applier's statement does not end that, and"
+            " has ended a replica"
         )
-        remedy = "a time at which replicas may lag, and have no long transactions"
+        remedy = (
+            "a time at which replicas may lag, and have no long transactions; end the session that holds one up, never"
+            " the applier's statement"
+        )
         found.append(finding(table, "relay-lag", message, remedy))
     limit = int(around.server.variables.get("innodb_online_alter_log_max_size") or 0)
     bound = about(limit) if limit else "innodb_online_alter_log_max_size"

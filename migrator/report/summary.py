@@ -69,10 +69,16 @@ def retained_grid(retained: Iterable[RetainedTable]) -> Grid:
     rows = tuple((str(r.name), r.until, about(r.size_bytes) if r.size_bytes else "") for r in tables)
     if not any(r.current_until for r in tables):
         return Grid(columns, rows)
-    can = (f"NO: {r.no_rollback}" if r.no_rollback else r.current_until or "no" for r in tables)
+    can = (_until_when(r) for r in tables)
     return Grid(
         (*columns, wrapping("rollback until")), tuple((*row, word) for row, word in zip(rows, can, strict=True))
     )
+
+
+def _until_when(retained: RetainedTable) -> str:
+    if retained.no_rollback:
+        return f"NO: {retained.no_rollback}"
+    return retained.current_until + (" (over)" if retained.rollback_is_over else "") or "no"
 
 
 def rollback_notes(retained: Iterable[RetainedTable]) -> list[Block]:
@@ -89,6 +95,14 @@ def rollback_notes(retained: Iterable[RetainedTable]) -> list[Block]:
     if any(r.no_rollback for r in kept):
         blocks.append(
             Paragraph("NO: the triggers only cost time now. migrator rollback TABLE --forget takes them off.", "bad")
+        )
+    if over := [str(r.name) for r in kept if r.rollback_is_over]:
+        blocks.append(
+            Paragraph(
+                f"Over: the time for a rollback has passed, and each change is still written twice, also to"
+                f" {', '.join(over)}. migrator cleanup takes the triggers off; so does the next apply.",
+                "bad",
+            )
         )
     return blocks
 

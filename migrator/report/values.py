@@ -149,6 +149,8 @@ class RetainedTable:
     """It is kept current so long, for a rollback; '' if it is not."""
     no_rollback: str = ""
     """Why it cannot be rolled back any more though it is kept current."""
+    rollback_is_over: bool = False
+    """The time for a rollback has passed, and nobody has come yet to take the triggers off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -489,7 +489,7 @@ MUTATIONS: Final = (
     Mutation(
         "relay: a new plan goes on with what lies in our tablespace",
         "migrator/planner/relay.py",
-        '    if not any(around.relays.get(s.tablespace) == table.name for s in table.segments):\n',
+        "    if not any(around.relays.get(s.tablespace) == table.name for s in table.segments):\n",
         "    if table.segments:\n",
         _of("test_relay", "test_a_new_plan_goes_on_with_a_relay"),
     ),

@@ -155,7 +155,7 @@ def test_a_relay_tells_what_it_costs_others() -> None:
     choice = choose(a_table(keys=()), server, SMALL_DIRECTLY)
     found = {f.code: f.message for f in choice.findings}
     assert "1412" in found["relay-moments"]
-    assert "replica" in found["relay-lag"]
+    assert "To KILL the applier's statement does not end that" in found["relay-lag"]
     assert "128.0 MiB" in found["relay-log"]
 
 

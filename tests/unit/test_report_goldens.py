@@ -732,6 +732,7 @@ def test_the_identity_of_a_server() -> None:
 
 CURRENT = RetainedTable(TableName("shop", "_a_retained"), UNTIL, MIB, "2026-05-02T22:00:00Z")
 LOST = RetainedTable(TableName("shop", "_b_retained"), UNTIL, MIB, "2026-05-02T22:00:00Z", "a trigger was added")
+OVER = replace(CURRENT, rollback_is_over=True)
 
 
 def test_tables_that_can_be_rolled_back_are_told_with_what_to_do_before_they_are_altered() -> None:
@@ -741,6 +742,10 @@ def test_tables_that_can_be_rolled_back_are_told_with_what_to_do_before_they_are
     assert "NO: a trigger was added" in shown
     assert shown.count("migrator rollback TABLE --forget") == 2
     assert as_text(rollback_notes([CURRENT])).count("--forget") == 1
+    assert "over" not in shown.lower()
+    over = as_text([retained_grid([OVER, LOST]), *rollback_notes([OVER, LOST])])
+    assert "2026-05-02T22:00:00Z (over)" in over
+    assert "also to shop._a_retained. migrator cleanup takes the triggers off" in " ".join(over.split())
     plain = RetainedTable(TableName("shop", "_a_retained"), UNTIL, MIB)
     assert rollback_notes([plain]) == []
     assert "rollback" not in as_text([retained_grid([plain])])

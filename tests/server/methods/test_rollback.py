@@ -19,6 +19,7 @@ from migrator.engine.status import read_status
 from migrator.errors import Failed, Mismatch, OwnerUnknown, Refused, Stopped, UsageError
 from migrator.events import DdlDone, DdlStarting, Event, Moment, Noticed, Waiting
 from migrator.planner.plan import Defaults
+from migrator.report.status import status_text
 from migrator.report.values import Cleaned, RetainedTable, TakenBack
 from migrator.sql.table import comparable
 from tests.server.engine.kit import SMALL, WEIRD, At, Beside, Crash, Lab, crash, ddl, phase
@@ -66,6 +67,12 @@ def clean(lab: Lab, *, now: bool = False) -> tuple[Cleaned, ...]:
     """Run cleanup."""
     with closing(lab.session()) as session:
         return cleanup(session, CleanupOptions(now=now), lambda event: None)
+
+
+def status_of(lab: Lab) -> str:
+    """What `status` says, in one line."""
+    with closing(lab.session()) as session:
+        return " ".join(status_text(read_status(session)).split())
 
 
 def swapped(lab: Lab, table: str = "t", shape: tuple[str, str] = BY_NUMBER, defaults: Defaults = CURRENT) -> None:
@@ -715,13 +722,17 @@ def test_when_the_time_is_over_the_triggers_go(lab: Lab, who: str) -> None:
     assert not kept.no_rollback
     assert {c.action for c in clean(lab)} == {"kept"}
     assert {*BACK, "_t_log"} <= lab.names()
+    assert "(over)" not in status_of(lab)
     lab.run("UPDATE migrator.steps SET current_until = UTC_TIMESTAMP() - INTERVAL 1 SECOND")
+    assert "(over)" in status_of(lab)
+    assert "migrator cleanup takes the triggers off; so does the next apply" in status_of(lab)
     if who == "apply":
         lab.apply("t").assert_outcome("skipped")
     else:
         assert [(c.kind, c.action) for c in clean(lab)] == [("retained", "kept")]
     assert lab.names() == {"t", "_t_retained"}
     assert not retained(lab).current_until
+    assert "over" not in status_of(lab).lower()
     lab.run("UPDATE t SET v = 'later' WHERE id = 10")
     assert lab.value("SELECT COUNT(*) FROM _t_retained WHERE v = 'later'") == 0
 
