@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Final
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
@@ -17,16 +20,20 @@ from migrator.engine.parked import Tender, Turns, give_up_forsaken, tending
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run, do_step, outcome_of
-from migrator.engine.work import Work, tell_event, work_left
+from migrator.engine.work import Work, side_by_side, tell_event, work_left
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
 from migrator.planner.make import run_order
-from migrator.planner.plan import Attestations, Plan
+from migrator.planner.plan import Attestations, Plan, Step
 from migrator.report.values import Outcome, StepOutcome
 from migrator.sql_errors import SqlError
+
+
+SMALL_BYTES: Final = 16 * 2**20
+"""Copies of tables up to this are done side by side: what they take is DDL and waiting, not copying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +161,55 @@ def _attested(attestations: Attestations) -> str:
 
 
 def _all_steps(run: Run) -> list[StepOutcome]:
+    """The steps in their order; neighbours that are small copies side by side. After a stop or a lost server the
+    rest is not begun."""
     outcomes: list[StepOutcome] = []
     over = ""
-    for step in run_order(run.plan.steps, run.plan.defaults.order):
-        if over and step.changes_something:
-            outcomes.append(outcome_of(step, "left", message=over, in_clear=True))
-            continue
-        outcome = do_step(run, step)
-        outcomes.append(outcome)
-        if outcome.outcome == "stopped" or not _connected(run):
-            over = f"not begun: {outcome.message}"
+    for group in groups(run_order(run.plan.steps, run.plan.defaults.order), run.plan.defaults.small_tables_at_once):
+        done, over = _group(run, group, over)
+        outcomes += done
     return outcomes
+
+
+def groups(steps: Sequence[Step], at_once: int) -> Iterator[tuple[Step, ...]]:
+    """Neighbours that may be done side by side: copies of small tables. Any other step is a group of its own."""
+    for small, some in groupby(steps, key=lambda step: at_once > 1 and _is_small_copy(step)):
+        yield from [tuple(some)] if small else ((step,) for step in some)
+
+
+def _is_small_copy(step: Step) -> bool:
+    size = step.facts.data_bytes + step.facts.index_bytes
+    return step.method is Method.SHADOW_COPY and size <= SMALL_BYTES
+
+
+def _group(run: Run, group: Sequence[Step], over: str) -> tuple[list[StepOutcome], str]:
+    """Do the steps of a group; gives their outcomes, in order, and why the rest is not to be begun, or ''."""
+    outcomes: dict[int, StepOutcome] = {}
+    waiting = deque(enumerate(group))
+    ends = [over]
+
+    def lane(run: Run, ending: threading.Event) -> None:
+        while not ending.is_set():
+            try:
+                no, step = waiting.popleft()
+            except IndexError:
+                return
+            if ends[0] and step.changes_something:
+                outcomes[no] = outcome_of(step, "left", message=ends[0], in_clear=True)
+                continue
+            outcomes[no] = outcome = do_step(run, step)
+            if outcome.outcome == "stopped" or not _connected(run):
+                ends[0] = ends[0] or f"not begun: {outcome.message}"
+
+    def own_session(ending: threading.Event) -> None:
+        with run.sessions.borrow() as session:
+            lane(replace(run, session=session), ending)
+
+    if len(group) == 1:
+        lane(run, threading.Event())
+    else:
+        side_by_side([own_session] * min(run.plan.defaults.small_tables_at_once, len(group)))
+    return [outcomes[no] for no in range(len(group))], ends[0]
 
 
 def _connected(run: Run) -> bool:

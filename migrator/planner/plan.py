@@ -165,6 +165,8 @@ class Defaults(_Part):
     """The order of the steps in a run."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Connections that copy, at most."""
+    small_tables_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    """Copies of tables up to 16 MiB that are done side by side. 1: one table after the other."""
     chunk_time_seconds: Annotated[Seconds, Field(ge=0.05, le=30)] = 0.5
     """How long one chunk should take to copy."""
     chunk_max_bytes: Annotated[ByteCount, Field(ge=64 * 2**10, le=2**30)] = 16 * 2**20
