@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
@@ -15,25 +12,20 @@ from migrator.db import Session
 from migrator.engine.allowed import check_plan
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
+from migrator.engine.lanes import all_steps, connected
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
 from migrator.engine.parked import Tender, Turns, give_up_forsaken, tending
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
-from migrator.engine.steps import Run, do_step, outcome_of
-from migrator.engine.work import Work, side_by_side, tell_event, work_left
+from migrator.engine.steps import Run
+from migrator.engine.work import Work, tell_event, work_left
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
-from migrator.planner.make import run_order
-from migrator.planner.plan import Attestations, Plan, Step
+from migrator.planner.plan import Attestations, Plan
 from migrator.report.values import Outcome, StepOutcome
-from migrator.sql_errors import SqlError
-
-
-SMALL_BYTES: Final = 16 * 2**20
-"""Copies of tables up to this are done side by side: what they take is DDL and waiting, not copying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +84,11 @@ def apply(
         tend_swapped(own, journal, listen, lambda step: _left(run, step))
         give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
         with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
-            steps = _all_steps(run)
+            steps = all_steps(run)
         outcome = Outcome(
             ends_with(_exit_code(steps)), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps)
         )
-        if _connected(run):
+        if connected(run):
             journal.end_run(own, run_id, outcome.exit_code)
     count = [one.outcome for one in steps].count
     listen(
@@ -158,67 +150,6 @@ def with_options(plan: Plan, options: ApplyOptions) -> Plan:
 
 def _attested(attestations: Attestations) -> str:
     return attestations.model_dump_json()
-
-
-def _all_steps(run: Run) -> list[StepOutcome]:
-    """The steps in their order; neighbours that are small copies side by side. After a stop or a lost server the
-    rest is not begun."""
-    outcomes: list[StepOutcome] = []
-    over = ""
-    for group in groups(run_order(run.plan.steps, run.plan.defaults.order), run.plan.defaults.small_tables_at_once):
-        done, over = _group(run, group, over)
-        outcomes += done
-    return outcomes
-
-
-def groups(steps: Sequence[Step], at_once: int) -> Iterator[tuple[Step, ...]]:
-    """Neighbours that may be done side by side: copies of small tables. Any other step is a group of its own."""
-    for small, some in groupby(steps, key=lambda step: at_once > 1 and _is_small_copy(step)):
-        yield from [tuple(some)] if small else ((step,) for step in some)
-
-
-def _is_small_copy(step: Step) -> bool:
-    size = step.facts.data_bytes + step.facts.index_bytes
-    return step.method is Method.SHADOW_COPY and size <= SMALL_BYTES
-
-
-def _group(run: Run, group: Sequence[Step], over: str) -> tuple[list[StepOutcome], str]:
-    """Do the steps of a group; gives their outcomes, in order, and why the rest is not to be begun, or ''."""
-    outcomes: dict[int, StepOutcome] = {}
-    waiting = deque(enumerate(group))
-    ends = [over]
-
-    def lane(run: Run, ending: threading.Event) -> None:
-        while not ending.is_set():
-            try:
-                no, step = waiting.popleft()
-            except IndexError:
-                return
-            if ends[0] and step.changes_something:
-                outcomes[no] = outcome_of(step, "left", message=ends[0], in_clear=True)
-                continue
-            outcomes[no] = outcome = do_step(run, step)
-            if outcome.outcome == "stopped" or not _connected(run):
-                ends[0] = ends[0] or f"not begun: {outcome.message}"
-
-    def own_session(ending: threading.Event) -> None:
-        with run.sessions.borrow() as session:
-            lane(replace(run, session=session), ending)
-
-    if len(group) == 1:
-        lane(run, threading.Event())
-    else:
-        side_by_side([own_session] * min(run.plan.defaults.small_tables_at_once, len(group)))
-    return [outcomes[no] for no in range(len(group))], ends[0]
-
-
-def _connected(run: Run) -> bool:
-    """False if the run has no connection any more, and its last step could not get one."""
-    try:
-        run.session.run("DO 1")
-    except SqlError as error:
-        return not error.link_lost
-    return True
 
 
 def _stopped_by(steps: list[StepOutcome]) -> str:

@@ -61,12 +61,20 @@ class JournalNames:
 
     def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
         """After the swap: the shadow's name is gone, the old table is ours to keep and to clean up."""
-        self.gone(session, "shadow", shadow)
-        self.intend(session, step_id, "retained", retained, proof)
-        self.made(session, "retained", retained, proof)
+
+        def note(at: Session) -> None:
+            self.gone(at, "shadow", shadow)
+            self.intend(at, step_id, "retained", retained, proof)
+            self.made(at, "retained", retained, proof)
+
+        session.transaction(note)
 
     def goes_back(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
         """After a rollback: the encrypted table bears the shadow's name again and is ours to drop. Safe to repeat."""
-        self.intend(session, step_id, "shadow", shadow, proof)
-        self.made(session, "shadow", shadow, proof)
-        self.gone(session, "retained", retained)
+
+        def note(at: Session) -> None:
+            self.intend(at, step_id, "shadow", shadow, proof)
+            self.made(at, "shadow", shadow, proof)
+            self.gone(at, "retained", retained)
+
+        session.transaction(note)

@@ -43,8 +43,16 @@ def table_proof(session: Session, table: TableName) -> str | None:
     spaces = sorted(int(space) for space, name, file in rows if name == path or _is_partition(table, str(file)))
     if spaces:
         return "spaces " + ",".join(map(str, spaces))
+    if session.row(_IS_THERE, (table.schema, table.name)) is None:
+        return None
     found = read_tables(session, [table])
     return "tables " + ",".join(str(i) for i in sorted(s.table_id for s in found[0].segments)) if found else None
+
+
+_IS_THERE: Final = (
+    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND TABLE_TYPE = 'BASE TABLE'"
+)
+"""Asked first, since to read a table's facts takes as long as there are tables on the server."""
 
 
 def _is_partition(table: TableName, file: str) -> bool:
@@ -91,8 +99,12 @@ def make_table(work: Work, kind: str, name: TableName, statements: Callable[[Tab
     staging = TableName(journal.schema, f"step_{work.step_id}_{kind}")
     drop_if_ours(session, journal, work.step_id, "staging", staging, work)
     proof = _make_in_place(work, "staging", staging, statements(staging))
-    journal.intend(session, work.step_id, kind, name)
-    journal.made(session, kind, name, proof)
+
+    def note(at: Session) -> None:
+        journal.intend(at, work.step_id, kind, name)
+        journal.made(at, kind, name, proof)
+
+    session.transaction(note)
     try:
         work.ddl(move(staging, name), on=staging)
     except SqlError as error:
@@ -163,6 +175,7 @@ def intend_triggers(work: Work, purpose: str) -> set[str]:
     account = str(work.session.value("SELECT CURRENT_USER()"))
     owned = {o.name: o for o in work.journal.owned(work.session) if o.kind == "trigger"}
     there = trigger_proofs(work.session, work.table.name)
+    missing: dict[TableName, str] = {}
     for event, name in trigger_names(work.table.name, purpose).items():
         full, expected = TableName(schema, name), f"{account}|{body_hash(trigger_body(work, purpose, event))}"
         mine = owned.get(full)
@@ -171,7 +184,14 @@ def intend_triggers(work: Work, purpose: str) -> set[str]:
         if name not in there and _trigger_elsewhere(work.session, full):
             raise name_taken(full)
         if name not in there:
-            work.journal.intend(work.session, work.step_id, "trigger", full, expected)
+            missing[full] = expected
+
+    def note(at: Session) -> None:
+        for full, expected in missing.items():
+            work.journal.intend(at, work.step_id, "trigger", full, expected)
+
+    if missing:
+        work.session.transaction(note)
     return {name for name in trigger_names(work.table.name, purpose).values() if name in there}
 
 
@@ -207,11 +227,19 @@ def _trigger_elsewhere(session: Session, name: TableName) -> bool:
 def note_triggers(work: Work, purpose: str) -> None:
     """Say in the journal that they exist, with their proofs."""
     proofs = trigger_proofs(work.session, work.table.name)
-    for name in trigger_names(work.table.name, purpose).values():
-        work.journal.made(work.session, "trigger", TableName(work.table.name.schema, name), proofs[name])
+
+    def note(at: Session) -> None:
+        for name in trigger_names(work.table.name, purpose).values():
+            work.journal.made(at, "trigger", TableName(work.table.name.schema, name), proofs[name])
+
+    work.session.transaction(note)
 
 
 def forget_triggers(work: Work, purpose: str) -> None:
     """Say in the journal that they are gone."""
-    for name in trigger_names(work.table.name, purpose).values():
-        work.journal.gone(work.session, "trigger", TableName(work.table.name.schema, name))
+
+    def note(at: Session) -> None:
+        for name in trigger_names(work.table.name, purpose).values():
+            work.journal.gone(at, "trigger", TableName(work.table.name.schema, name))
+
+    work.session.transaction(note)

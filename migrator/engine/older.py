@@ -18,8 +18,13 @@ TELL_EVERY_SECONDS: Final = 2.0
 def wait_out_older(work: Work, reason: str) -> str:
     """Return '' when no transaction is open that was open when this began; after `swap_wait_seconds` who still is.
 
-    A marker transaction of our own shows that the list was made after it began. Locks nothing.
+    A marker transaction of our own shows that the list was made after it began. Threads of a run that ask at the
+    same time wait together (`Rounds`). Locks nothing.
     """
+    return work.sessions.rounds.one(lambda: _wait(work, reason))
+
+
+def _wait(work: Work, reason: str) -> str:
     began, told = work.clock.monotonic(), 0.0
     with work.open() as marker:
         begin_witness(marker)

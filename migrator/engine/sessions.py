@@ -1,14 +1,59 @@
-"""The sessions of a run: opened when needed, lent to one thread at a time, kept for the next."""
+"""What the threads of a run share: its sessions, each lent to one of them at a time; and rounds that serve them all."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
 from migrator.db import Session
 from migrator.sql_errors import SqlError
+
+
+class Rounds:
+    """Something that several threads ask for and that is done once for all who asked before it began.
+
+    A wait for older transactions is: the server renews its list only after a tenth of a second without readers, so
+    threads that look by turns would never see a new one; and the marker of each is an older transaction to the other.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._begun = 0
+        self._ended = 0
+        self._under_way = False
+        self._answer = ""
+        self.waiting = 0
+        """How many threads wait for the round that is under way, or for the next."""
+
+    def one(self, do: Callable[[], str]) -> str:
+        """The answer of a round that began after this was called. Who finds none under way does it; if that raises,
+        it is raised there, and the next who waits does it."""
+        with self._changed:
+            wanted = self._begun + 1
+            while self._ended < wanted:
+                if self._under_way:
+                    self.waiting += 1
+                    self._changed.wait()
+                    self.waiting -= 1
+                else:
+                    self._do(do)
+            return self._answer
+
+    def _do(self, do: Callable[[], str]) -> None:
+        self._under_way = True
+        self._begun += 1
+        self._changed.release()
+        answer = None
+        try:
+            answer = do()
+        finally:
+            self._changed.acquire()
+            self._under_way = False
+            if answer is not None:
+                self._ended, self._answer = self._begun, answer
+            self._changed.notify_all()
 
 
 class Sessions:
@@ -20,6 +65,8 @@ class Sessions:
     def __init__(self, first: Session, purpose: str) -> None:
         self._first = first
         self._purpose = purpose
+        self.rounds = Rounds()
+        """The waits for older transactions, of all threads of the run."""
         self._idle: list[Session] = []
         self._lock = threading.Lock()
 

@@ -6,7 +6,7 @@ Pure. Nothing that was looked at is left out: what cannot or need not be done ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from migrator import __version__
 from migrator.model import Finding, ForeignKey, Inventory, Method, Server, Table, TableName, Tablespace, TablespaceKind
@@ -15,6 +15,7 @@ from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_defi
 from migrator.planner.gates import gates
 from migrator.planner.keys import key_text
 from migrator.planner.methods import Choice, choose
+from migrator.planner.order import groups, run_order
 from migrator.planner.plan import (
     UNCALIBRATED,
     Attestations,
@@ -34,8 +35,6 @@ from migrator.planner.privileges import JOURNAL_SCHEMA
 from migrator.planner.relay import at_home
 from migrator.planner.units import about
 from migrator.sql.story import statements, tablespace
-
-_ACTS = frozenset(Method) - {Method.SKIP, Method.REFUSE}
 
 
 def make_plan(
@@ -232,25 +231,6 @@ def _server(server: Server) -> PlanServer:
 # -- order and price ------------------------------------------------------------------------------
 
 
-def run_order(steps: Sequence[Step], order: str) -> tuple[Step, ...]:
-    """The steps as they are run: to do, each tablespace followed by its tables; then refused; then skipped.
-
-    `order` is that of `Defaults`; `as-listed` keeps the order in which the steps are given.
-    """
-    spaces = {s.tablespace_name: s for s in steps if s.kind == "tablespace"}
-    listed = {id(s): number for number, s in enumerate(steps)}
-
-    def place(step: Step) -> tuple[int, int, str, bool, str, int]:
-        leader = spaces.get(step.tablespace_name, step) if step.kind == "table" else step
-        group = 0 if step.method in _ACTS else 1 if step.method is Method.REFUSE else 2
-        size = leader.facts.data_bytes + leader.facts.index_bytes
-        first = {"smallest-first": size, "largest-first": -size}.get(order, listed[id(leader)])
-        by_name = (leader.name, step is not leader, step.name)
-        return group, first if group == 0 or order == "as-listed" else 0, *by_name, listed[id(step)]
-
-    return tuple(sorted(steps, key=place))
-
-
 def _estimate(
     method: Method, table: Table, size: int, defaults: Defaults, calibration: Calibration | None, server: Server
 ) -> Estimate:
@@ -282,13 +262,15 @@ def _timed(estimate: Estimate, size: int, calibration: Calibration | None) -> Es
 
 
 def _totals(steps: Collection[Step], defaults: Defaults, calibration: Calibration | None) -> Totals:
-    """Sums, and the peak of extra disk: what earlier steps keep (retained tables, binlog) plus the step's own."""
+    """Sums, and the peak of extra disk: what steps keep (retained tables, binlog) plus what is needed beyond that by
+    those at work, at most."""
     acting = [s for s in steps if s.changes_something]
     kept = peak = 0
-    for step in acting:
-        peak = max(peak, kept + step.estimate.extra_disk_peak_bytes)
-        if step.method is Method.SHADOW_COPY:
-            kept += step.estimate.bytes_written + step.estimate.binlog_bytes
+    for group in groups(run_order(acting, defaults.order), defaults.small_tables_at_once):
+        kept_of = {s.name: _kept_bytes(s) for s in group}
+        beyond = sorted((s.estimate.extra_disk_peak_bytes - kept_of[s.name] for s in group), reverse=True)
+        kept += sum(kept_of.values())
+        peak = max(peak, kept + sum(beyond[: defaults.small_tables_at_once]))
     low = [s.estimate.seconds_low for s in acting if s.estimate.seconds_low is not None]
     high = [s.estimate.seconds_high for s in acting if s.estimate.seconds_high is not None]
     return Totals(
@@ -306,6 +288,10 @@ def _totals(steps: Collection[Step], defaults: Defaults, calibration: Calibratio
             calibration=calibration.basis if calibration else UNCALIBRATED,
         ),
     )
+
+
+def _kept_bytes(step: Step) -> int:
+    return step.estimate.bytes_written + step.estimate.binlog_bytes if step.method is Method.SHADOW_COPY else 0
 
 
 def _bytes(step: Step) -> int:

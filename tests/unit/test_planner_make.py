@@ -8,7 +8,8 @@ import pytest
 
 from migrator import __version__
 from migrator.model import Blocker, Method, TableName, TablespaceKind
-from migrator.planner.make import extra_disk, make_plan, run_order
+from migrator.planner.make import extra_disk, make_plan
+from migrator.planner.order import run_order
 from migrator.planner.plan import Calibration, Defaults, Plan, Policy, Scope, Step
 from migrator.sql.names import qualified, retained_of, trigger_name
 from tests.unit.builders import (

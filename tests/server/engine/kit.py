@@ -50,9 +50,14 @@ WEIRD: Final = 'we`ird %s "näme"'
 """A table's name with everything that quoting can get wrong."""
 
 SMALL: Final = Defaults(
-    workers=2, chunk_time_seconds=0.05, chunk_max_bytes=64 * 1024, moment_wait_seconds=30, swap_wait_seconds=30
+    workers=2,
+    small_tables_at_once=1,
+    chunk_time_seconds=0.05,
+    chunk_max_bytes=64 * 1024,
+    moment_wait_seconds=30,
+    swap_wait_seconds=30,
 )
-"""Chunks as small as a plan can ask for, and no long waits."""
+"""Chunks as small as a plan can ask for, no long waits, and one table after the other."""
 
 
 class Crash(Exception):

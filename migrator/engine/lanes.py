@@ -1,0 +1,83 @@
+"""The steps of a run: one after the other, and copies of small tables side by side.
+
+What a small table takes is DDL, waiting for the disk, and waiting for older transactions: several at a time take
+little more than one. A large table has the workers to itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from migrator.engine.steps import Run, do_step, outcome_of
+from migrator.engine.work import side_by_side
+from migrator.planner.order import groups, run_order
+from migrator.planner.plan import Step
+from migrator.report.values import StepOutcome
+from migrator.sql_errors import SqlError
+
+
+@dataclass(slots=True)
+class _Rest:
+    """What becomes of the steps that are not begun yet: they are, unless it says why not."""
+
+    why_not: str = ""
+
+
+def all_steps(run: Run) -> list[StepOutcome]:
+    """Do every step; gives their outcomes in the order of the run. After a stop, or without a server, the rest is left.
+
+    Raises what ends the run, as `do_step` does.
+    """
+    outcomes: list[StepOutcome] = []
+    rest = _Rest()
+    at_once = run.plan.defaults.small_tables_at_once
+    for group in groups(run_order(run.plan.steps, run.plan.defaults.order), at_once):
+        if len(group) == 1:
+            outcomes.append(_one(run, group[0], rest))
+        else:
+            outcomes += _side_by_side(run, group, rest, lanes=min(at_once, len(group)))
+    return outcomes
+
+
+def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -> list[StepOutcome]:
+    """Each lane takes the next step that none has taken, with a session of its own for what the run's own does."""
+    waiting = deque(group)
+    outcomes: dict[str, StepOutcome] = {}
+
+    def lane(ending: threading.Event) -> None:
+        with run.sessions.borrow() as session:
+            own = replace(run, session=session)
+            while waiting and not ending.is_set():
+                try:
+                    step = waiting.popleft()
+                except IndexError:
+                    return  # another lane was faster
+                outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), rest)
+
+    side_by_side([lane] * lanes)
+    return [outcomes[step.name] for step in group]
+
+
+def _with_one_worker(step: Step) -> Step:
+    return step.model_copy(update={"workers": 1})
+
+
+def _one(run: Run, step: Step, rest: _Rest) -> StepOutcome:
+    if rest.why_not and step.changes_something:
+        return outcome_of(step, "left", message=rest.why_not, in_clear=True)
+    outcome = do_step(run, step)
+    if outcome.outcome == "stopped" or not connected(run):
+        rest.why_not = rest.why_not or f"not begun: {outcome.message}"
+    return outcome
+
+
+def connected(run: Run) -> bool:
+    """False if the run has no connection any more, and its last step could not get one."""
+    try:
+        run.session.run("DO 1")
+    except SqlError as error:
+        return not error.link_lost
+    return True

@@ -1,0 +1,45 @@
+"""In which order the steps are run, and which of them side by side. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+from migrator.model import Method
+from migrator.planner.plan import Step
+
+_ACTS: Final = frozenset(Method) - {Method.SKIP, Method.REFUSE}
+
+SMALL_BYTES: Final = 16 * 2**20
+"""Copies of tables up to this are done side by side: what they take is DDL and waiting, hardly any copying."""
+
+
+def run_order(steps: Sequence[Step], order: str) -> tuple[Step, ...]:
+    """The steps as they are run: to do, each tablespace followed by its tables; then refused; then skipped.
+
+    `order` is that of `Defaults`; `as-listed` keeps the order in which the steps are given.
+    """
+    spaces = {s.tablespace_name: s for s in steps if s.kind == "tablespace"}
+    listed = {id(s): number for number, s in enumerate(steps)}
+
+    def place(step: Step) -> tuple[int, int, str, bool, str, int]:
+        leader = spaces.get(step.tablespace_name, step) if step.kind == "table" else step
+        group = 0 if step.method in _ACTS else 1 if step.method is Method.REFUSE else 2
+        size = leader.facts.data_bytes + leader.facts.index_bytes
+        first = {"smallest-first": size, "largest-first": -size}.get(order, listed[id(leader)])
+        by_name = (leader.name, step is not leader, step.name)
+        return group, first if group == 0 or order == "as-listed" else 0, *by_name, listed[id(step)]
+
+    return tuple(sorted(steps, key=place))
+
+
+def groups(steps: Iterable[Step], at_once: int) -> Iterator[tuple[Step, ...]]:
+    """Neighbours that may be done side by side: copies of small tables. Any other step is a group of its own."""
+    for small, neighbours in groupby(steps, key=lambda step: at_once > 1 and _is_small_copy(step)):
+        some = tuple(neighbours)
+        yield from [some] if small else zip(some)
+
+
+def _is_small_copy(step: Step) -> bool:
+    return step.method is Method.SHADOW_COPY and step.facts.data_bytes + step.facts.index_bytes <= SMALL_BYTES
