@@ -9,6 +9,7 @@ commits, so every pass begins at the first entry; there is no high-water mark.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +29,9 @@ LARGEST_BATCH: Final = 20_000
 LOOK_EVERY_SECONDS: Final = 0.5
 TELL_EVERY_SECONDS: Final = 1.0
 NEARLY_NOTHING: Final = 50
-"""So few entries are left to the exclusive moment of the switch."""
+"""With so few entries left the log counts as drained; the rest is for the exclusive moment of the switch."""
+
+NOW_AND_THEN_SECONDS: Final = 0.2
 
 PASSES_UNTIL_TOLD: Final = 20
 
@@ -199,3 +202,24 @@ def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
             return
         elif passes % PASSES_UNTIL_TOLD == 0:
             work.waits(f"changes come as fast as they are drained ({done.seen} in the last pass)", 0.0)
+
+
+def draining_now_and_then(work: Work) -> Callable[[], None]:
+    """What to call while something is waited for: drains from time to time, so that little is left when it comes.
+
+    A pass is over before the wait goes on: its own locks are in nobody's way then. Raises what `tell_backlog` does.
+    """
+    last = told = work.clock.monotonic()
+    drained = 0
+
+    def drain() -> None:
+        nonlocal last, told, drained
+        if work.clock.monotonic() - last < NOW_AND_THEN_SECONDS:
+            return
+        done = drain_pass(work, work.session)
+        last, drained = work.clock.monotonic(), drained + done.drained
+        if last - told > TELL_EVERY_SECONDS:
+            told = last
+            tell_backlog(work, work.session, done.left, drained)
+
+    return drain

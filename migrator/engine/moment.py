@@ -40,8 +40,9 @@ FIRST_PATIENCE_SECONDS: Final = 0.003
 LONGEST_PATIENCE_SECONDS: Final = 0.1
 """How long it may wait at most where no free instant is ever seen."""
 
-BLIND_AFTER_SECONDS: Final = 10.0
-"""After so long without a free instant, ask without looking at the tables."""
+BLIND_AFTER_SECONDS: Final = 120.0
+"""After so long without a free instant, ask without looking at the tables. Such requests make victims (1213): where
+five transactions are open on average a free instant comes every few seconds, and with ten every few minutes."""
 
 PATIENCE_WITHIN_SECONDS: Final = 0.02
 """How long a statement may wait while the tables are held."""
@@ -119,14 +120,22 @@ def to_the_end(work: Work, tables: Sequence[TableName], attempt: Callable[[], T]
 
 
 @contextmanager
-def locked(work: Work, purpose: str, tables: Sequence[TableName], lock_tables: str) -> Iterator[Held]:
+def locked(
+    work: Work,
+    purpose: str,
+    tables: Sequence[TableName],
+    lock_tables: str,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Iterator[Held]:
     """Hold LOCK TABLES on the tables for the body, in a session of its own. Only within `to_the_end`.
 
     Everybody else waits while the body runs, so it is short. Raises `Failed` if there was no instant for
-    it within the limit; nothing is changed then.
+    it within the limit; nothing is changed then. `meanwhile` is called between the looks for that instant.
     """
     with work.open() as session, work.open() as ender:
-        struck = strike(work, session, tables, Sql(lock_tables), wait_seconds=work.limits.moment_wait_seconds)
+        limit = work.limits.moment_wait_seconds
+        struck = strike(work, session, tables, Sql(lock_tables), wait_seconds=limit, meanwhile=meanwhile)
         began = work.clock.monotonic()
         try:
             yield Held(work, session, ender)
@@ -166,13 +175,14 @@ def strike(
     wait_seconds: float,
     patience_seconds: float | None = None,
     send: Send | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Struck:
     """Send a statement that needs the tables for itself, in an instant in which nobody uses them.
 
     Gives up each try within milliseconds of waiting, for `wait_seconds` in all; then raises `Failed` and
     names who is in the way. The statement itself is never ended once it has its lock and does not wait.
     With `patience_seconds` of one's own the statement is never sent without looking at the tables first.
-    `send` is for statements that do more than wait and be done.
+    `send` is for statements that do more than wait and be done; `meanwhile` is called after each try in vain.
     """
     send = send or partial(_send, work)
     asked, unasked = after_probe(tables, statement), after_probe((), statement)
@@ -199,6 +209,7 @@ def strike(
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
                 told = work.clock.monotonic()
                 work.waits("waiting for a free instant", waited, read_blockers(ender, tables))
+            meanwhile()
             work.clock.wait(work.stop, _jitter(0.3 if blind else 0.005))
 
 

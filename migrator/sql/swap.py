@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from migrator.model import TableName
 from migrator.sql.names import qualified, quote
 from migrator.sql.statement import Sql
 
+LOOKS: Final = 60
+LOOK_EVERY_SECONDS: Final = 0.001
+
 
 def after_probe(tables: Sequence[TableName], statement: Sql) -> Sql:
     """The statement, sent only in an instant in which no other session holds or awaits a metadata lock on the tables.
 
+    The server itself looks for that instant, each millisecond, `LOOKS` times: with two or three transactions open on
+    average free instants are short, and a look for which a client has to ask misses most of them.
+
     Nor, whatever the tables, a lock on the whole server that keeps DDL out: LOCK INSTANCE FOR BACKUP, FLUSH
     TABLES WITH READ LOCK. Ordinary statements take these as INTENTION_EXCLUSIVE, which counts for nothing
-    (seen on 9.7.4). Both in one request: the first fails with 1242 while anybody is there, and the server does
+    (seen on 9.7.4). Both in one request: the first fails with 1242 where no look found one, and the server does
     not go on to the next statement after an error. (Manual: 29.12.13.3, The metadata_locks Table.)
     """
     here = "".join([" OR (OBJECT_TYPE = 'TABLE' AND OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
     everywhere = "(LEFT(OBJECT_TYPE, 6) IN ('BACKUP', 'GLOBAL') AND LOCK_TYPE IN ('SHARED', 'EXCLUSIVE'))"
+    # `n > 0` makes the server count anew for each look.
+    others = (
+        "(SELECT COUNT(*) FROM performance_schema.metadata_locks"
+        f" WHERE n > 0 AND OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({everywhere}{here}))"
+    )
     return Sql(
-        "SELECT IF((SELECT COUNT(*) FROM performance_schema.metadata_locks"
-        f" WHERE OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({everywhere}{here})) > 0,"
+        f"WITH RECURSIVE looks (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM looks WHERE n < {LOOKS})"
+        " SELECT IF((SELECT COUNT(*) FROM (SELECT 1 FROM looks"
+        f" WHERE IF({others} = 0, 1, SLEEP({LOOK_EVERY_SECONDS})) = 1 LIMIT 1) AS free) = 0,"
         f" (SELECT 1 UNION SELECT 2), 0); {statement.text}",
         (*(value for table in tables for value in (table.schema, table.name)), *statement.args),
     )

@@ -13,7 +13,7 @@ import typer
 
 from migrator.cli import app
 from migrator.cli_options import CONNECTION
-from migrator.engine import drain, lease, moment, older, online
+from migrator.engine import drain, lease, mirror, moment, older, online
 from migrator.engine.relay import LEGS
 from migrator.engine.work import limits_of
 from migrator.model import Column, Key, KeyPart, Method, TableName
@@ -24,6 +24,7 @@ from migrator.planner.plan import Defaults, Policy
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.story import Said, conversion, direct, relayed, shadow_copy, tablespace
+from migrator.sql.swap import LOOKS
 from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
@@ -407,6 +408,9 @@ def test_the_figures_are_those_of_the_code() -> None:
         f"{moment.LONGEST_PATIENCE_SECONDS * 1000:.0f} ms at most",
         f"was found in {moment.BLIND_AFTER_SECONDS:.0f} s",
         f"no more than {drain.NEARLY_NOTHING} entries",
+        f"more than {mirror.RESIDUE} entries",
+        f"drained every {drain.NOW_AND_THEN_SECONDS:g} s",
+        f"up to {LOOKS} times",
         f"good for {lease.LEASE_SECONDS:.0f} s",
         "After {:g} s it ends the statement ({:g} s and {:g} s in".format(*online.END_PATIENCE_SECONDS),
         f"looks every {older.LOOK_EVERY_SECONDS:g} s",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from time import monotonic
 
 import pytest
@@ -183,6 +183,28 @@ def test_a_reader_in_an_open_transaction_is_waited_for_while_others_work(
     assert longest.waited_seconds > 1.5
     assert (longest.held_seconds or 0) < 1.0
     assert lab.encrypted(table)
+
+
+def test_the_log_is_drained_while_an_instant_is_waited_for(lab: Lab) -> None:
+    """Many changes while somebody keeps the table: when he is gone the first moment is enough for what is left."""
+    lab.table("t", *BY_NUMBER)
+    with closing(lab.connect()) as reader, reader.cursor() as cursor, lab.application("t") as app, ExitStack() as stack:
+
+        def read() -> None:
+            cursor.execute("SELECT 1 FROM t WHERE FALSE")
+
+        def change() -> None:
+            for _ in range(3):
+                app.write("UPDATE {t} SET v = CONCAT(v, '.') WHERE id <= 10000")
+            changed = "SELECT COUNT(*) FROM _t_shadow WHERE id <= 10000 AND v LIKE '%%...'"
+            until(lambda: lab.value(changed) == lab.value("SELECT COUNT(*) FROM t WHERE id <= 10000"), "it is drained")
+            reader.rollback()
+
+        at = [At(phase("mirror"), read), At(waiting("free instant"), lambda: stack.enter_context(Beside(change)))]
+        ran = lab.apply("t", at=at)
+    ran.assert_outcome("done")
+    assert [moment.purpose for moment in ran.of(Moment)].count("switch") == 1
+    lab.assert_done("t")
 
 
 @pytest.mark.parametrize("where", ["log", "mirror", "swap"])
