@@ -114,9 +114,9 @@ def spatial_key(table: Table, _around: Around) -> Finding | None:
     """Text in the clustered key of a table with a SPATIAL index: a ROLLBACK could end the server.
 
     InnoDB aborts (row0undo.cc, "Error (Failed, retry may succeed) in rollback"), and again at each start, when a
-    transaction is rolled back that replaced a key by an equal one of another length in bytes ('a' by 'a ' or 'ä'). Three
-    statements of an application do it, without a migration (seen on 9.7.4, tests/server/test_innodb_abort.py); where the
-    application commits, it is our DELETE and INSERT of the row in the shadow that could be rolled back.
+    transaction is rolled back that replaced a key by an equal one of another length in bytes ('a' by 'a ' or 'ä').
+    Three statements of an application do it, without a migration (seen on 9.7.4, tests/server/test_innodb_abort.py);
+    where the application commits, it is our DELETE and INSERT of the row in the shadow that could be rolled back.
     """
     indexes = [k.name for k in table.keys if k.type == "SPATIAL"]
     texts = _text_in_the_clustered_key(table)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
 
-from migrator.model import Finding, Method
+from migrator.model import Method
 from migrator.planner.plan import Plan
 from migrator.report.findings import finding_line
 from migrator.report.words import about, count, plural

@@ -57,7 +57,7 @@ from migrator.report.values import (
 )
 from migrator.report.verify import Verification, verify_exit_code, verify_html, verify_json, verify_text
 from migrator.sql.story import Said
-from tests.unit.builders import a_key, a_table, an_inventory
+from tests.unit.builders import a_table, an_inventory
 
 MIB = 2**20
 UUID = "c7b9c8ac-e629-11f1-86ad-02fc00000001"
