@@ -75,6 +75,7 @@ def measure(options: argparse.Namespace, arguments: list[str]) -> Report:
             rounds=options.rounds,
             in_memory=options.memory,
             rate=options.rate,
+            threads=options.threads,
             absent=absent,
         )
         for one in _all(stand, found, options):
@@ -93,7 +94,7 @@ def _all(stand: Stand, found: Mapping[str, Contestant], options: argparse.Namesp
         if case.letter in options.cases:
             yield from turns(stand, case, found, folder, scale=options.scale, rounds=options.rounds)
     if IMPACT in options.cases:
-        load = Load(options.rate, options.load_seconds)
+        load = Load(options.rate, options.threads, options.load_seconds)
         yield from impacts(stand, CASES[0], found, folder, load, scale=options.scale, rounds=options.rounds)
 
 
@@ -111,6 +112,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="keep the server's files in memory, not on disk")
     parser.add_argument("--rate", type=float, default=100.0, help="transactions a second of the application")
+    parser.add_argument("--threads", type=int, default=6, help="of the application")
     parser.add_argument("--load-seconds", type=float, default=10.0, help="that it works before, and after")
     parser.add_argument("--page", type=Path, help="where the results go; docs/benchmarks.md for a whole run on disk")
     return parser

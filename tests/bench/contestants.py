@@ -51,9 +51,10 @@ def migrator(stand: Stand, _tables: Sequence[str], folder: Path, *, policy: Sequ
         raise NotDone(f"plan: exit code {planned.exit_code}: {_last_words(folder / 'plan.err')}")
     apply = (str(MIGRATOR), "apply", login, "plan.yaml", "--events")
     applied = run(apply, folder=folder, out="events.jsonl", err="apply.err", environment=environment)
+    events = events_in(folder)
     if applied.exit_code:
-        raise NotDone(f"apply: exit code {applied.exit_code}: {_last_words(folder / 'apply.err')}")
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+        why = unfinished(events) or _last_words(folder / "apply.err")
+        raise NotDone(f"apply: exit code {applied.exit_code}: {why}")
     cleanup = (str(MIGRATOR), "cleanup", login, "--now")
     cleaned = run(cleanup, folder=folder, out="cleanup.out", err="cleanup.err", environment=environment)
     if cleaned.exit_code:
@@ -102,6 +103,30 @@ def _last_words(*files: Path) -> str:
 
 
 # -- what migrator's events tell ----------------------------------------------------------------
+
+
+def events_in(folder: Path) -> list[dict[str, Any]]:
+    """The events that a run of migrator left in its folder; none if it was somebody else's."""
+    file = folder / "events.jsonl"
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def unfinished(events: Sequence[Mapping[str, Any]]) -> str:
+    """What became of the steps that are not done, in their own words."""
+    told = [event for event in events if event["event"] == "StepEnded" and event["outcome"] not in {"done", "skipped"}]
+    return "; ".join(f"{event['subject']} {event['outcome']}: {event['message']}" for event in told[:3])
+
+
+def phase_at(events: Sequence[Mapping[str, Any]], at: str) -> str:
+    """The phase that the run was in at a moment (UTC, ISO 8601), or ''."""
+    moment = datetime.fromisoformat(at)
+    phase = ""
+    for event in events:
+        if datetime.fromisoformat(event["at"]) > moment:
+            break
+        if event["event"] == "PhaseStarted":
+            phase = event["phase"]
+    return phase
 
 
 def phases(events: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, float]:

@@ -12,15 +12,15 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pymysql
 
 from tests.bench.cases import SCHEMA, Case
-from tests.bench.contestants import Contestant
+from tests.bench.contestants import Contestant, events_in, phase_at
 from tests.bench.measure import cpu_seconds
 from tests.bench.proof import NotDone, contents, encrypted_bytes
 from tests.bench.results import Effort, Impact
@@ -33,7 +33,7 @@ from tests.servers import RunningServer
 
 WARM_UP_SECONDS: Final = 3.0
 BLOCKS: Final = 100
-"""Of ten neighbouring rows, for each of the six threads: spread evenly over the key."""
+"""Of ten neighbouring rows, for each thread: spread evenly over the key."""
 
 _WAITS: Final = "performance_schema.events_waits_summary_by_user_by_event_name"
 
@@ -44,6 +44,8 @@ class Load:
 
     rate: float
     """Transactions a second."""
+    threads: int
+    """And connections."""
     seconds: float
     """Before, and after."""
 
@@ -92,6 +94,7 @@ class _Found:
     effort: Effort | None
     failed: str
     result: Result
+    events: Sequence[Mapping[str, Any]]
     longest_block_ms: float
     busy_before: float
 
@@ -100,7 +103,7 @@ def _under_load(stand: Stand, contestant: Contestant, tables: list[str], folder:
     file = stand.application.option_file(folder / "application.cnf")
     how = ("--schema", SCHEMA, "--blocks", str(BLOCKS), "--single-rate", "0", "--report-every", "0", "--seed", "1")
     pause = threading.Event()
-    with traffic(file, folder, rate=load.rate, more=how) as application:
+    with traffic(file, folder, rate=load.rate, threads=load.threads, more=how) as application:
         application.mark("warm-up")
         pause.wait(WARM_UP_SECONDS)
         application.mark("before")
@@ -117,7 +120,7 @@ def _under_load(stand: Stand, contestant: Contestant, tables: list[str], folder:
         blocked = _longest_block_ms(stand.server)
         application.mark("after")
         pause.wait(load.seconds)
-        return _Found(effort, failed, application.stop(), blocked, busy)
+        return _Found(effort, failed, application.stop(), events_in(folder), blocked, busy)
 
 
 def _used(stand: Stand, application: Traffic) -> float:
@@ -148,6 +151,11 @@ def _same_as_ledger(root: Account, shapes: Mapping[str, Shape], before: ledger.S
         raise NotDone("; ".join(wrong))
 
 
+def _going_on(trouble: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
+    phase = phase_at(events, trouble["at"]) if trouble["period"] == "during" else ""
+    return f"{trouble['period']}, {phase}" if phase else str(trouble["period"])
+
+
 def _impact(name: str, round_no: int, rows: int, found: _Found) -> Impact:
     result = found.result
     return Impact(
@@ -158,7 +166,7 @@ def _impact(name: str, round_no: int, rows: int, found: _Found) -> Impact:
         failed=found.failed,
         periods=result.periods,
         errors=result.errors,
-        errors_in=dict(Counter(str(trouble["period"]) for trouble in result.troubles)),
+        errors_in=dict(Counter(_going_on(trouble, found.events) for trouble in result.troubles)),
         longest_block_ms=found.longest_block_ms,
         busy_before=found.busy_before,
     )

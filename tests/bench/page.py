@@ -119,7 +119,8 @@ def _impacts(report: Report) -> str:
     for impact in report.impacts:
         by.setdefault(impact.contestant, []).append(impact)
     busy = spread(impact.busy_before for impact in report.impacts)
-    what = f"{report.impacts[0].rows:,} rows of (a), {report.rate:g} transactions a second."
+    rate = f"{report.rate:g} transactions a second over {_count(report.threads, 'connection')}"
+    what = f"{report.impacts[0].rows:,} rows of (a), {rate}."
     if busy:
         what += f" Before the work server and application used {busy.median:.0%} of the machine together."
     head = ("", "", "transactions/s", "p50 ms", "p95 ms", "p99 ms", "max ms")
@@ -167,7 +168,11 @@ def _errors(name: str, impacts: Sequence[Impact]) -> tuple[str, ...]:
         numbers.update(impact.errors)
     clean = sum(not impact.errors for impact in seen)
     blocked = spread(impact.longest_block_ms for impact in seen)
+    where: Counter[str] = Counter()
+    for impact in seen:
+        where.update(impact.errors_in)
     told = ", ".join(f"{count} × {number}" for number, count in sorted(numbers.items())) or ("none" if seen else "")
+    told += f" ({', '.join(f'{count} {when}' for when, count in where.items())})" if where else ""
     return (
         NAMES.get(name, name),
         _spread(spread(effort.seconds for effort in _efforts(impacts))) + _failed(impact.failed for impact in impacts),

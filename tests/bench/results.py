@@ -66,7 +66,7 @@ class Impact:
     errors: Mapping[int, int] = field(default_factory=dict)
     """How often, by number."""
     errors_in: Mapping[str, int] = field(default_factory=dict)
-    """How often, by period."""
+    """How often, by what was going on: the period, and migrator's phase."""
     longest_block_ms: float | None = None
     """The longest time that one of its statements waited for a table (metadata lock) during the work."""
     busy_before: float | None = None
@@ -88,6 +88,7 @@ class Report:
     rounds: int
     in_memory: bool
     rate: float
+    threads: int
     turns: tuple[Turn, ...] = ()
     impacts: tuple[Impact, ...] = ()
     absent: tuple[str, ...] = ()

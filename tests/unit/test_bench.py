@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench import page, results
 from tests.bench.cases import CASES
-from tests.bench.contestants import moments, phases
+from tests.bench.contestants import moments, phase_at, phases, unfinished
 from tests.bench.figures import Spread, ratio, spread
 from tests.bench.page import BEGIN, END, put, table
 from tests.bench.proof import Contents, NotDone, same_contents
@@ -39,6 +39,7 @@ def a_report(*turns: Turn, impacts: tuple[Impact, ...] = (), absent: tuple[str, 
         rounds=3,
         in_memory=False,
         rate=100.0,
+        threads=6,
         turns=turns,
         impacts=impacts,
         absent=absent,
@@ -95,6 +96,26 @@ def test_every_exclusive_moment_is_listed() -> None:
         ExclusiveMoment("s.t", "swap", 2, 0.1, None),
         ExclusiveMoment("s.t", "swap", 2, 0.1, 0.02),
     )
+
+
+def test_an_error_belongs_to_the_phase_of_its_moment() -> None:
+    """Moments of different zones are compared as moments; before the first phase there is none."""
+    events = [
+        {"event": "RunStarted", "at": "2026-05-01T10:00:00.000+00:00"},
+        {"event": "PhaseStarted", "phase": "copy", "at": "2026-05-01T10:00:01.000+00:00"},
+        {"event": "PhaseStarted", "phase": "swap", "at": "2026-05-01T10:00:05.000+00:00"},
+    ]
+    assert phase_at(events, "2026-05-01T10:00:00.500+00:00") == ""
+    assert phase_at(events, "2026-05-01T12:00:04.999+02:00") == "copy"
+    assert phase_at(events, "2026-05-01T10:01:00.000+00:00") == "swap"
+
+
+def test_a_run_says_itself_what_it_left() -> None:
+    """The reason of a failure is the step's, not the last line of a summary."""
+    done = {"event": "StepEnded", "subject": "s.a", "outcome": "done", "message": ""}
+    failed = {"event": "StepEnded", "subject": "s.b", "outcome": "failed", "message": "no free instant"}
+    assert unfinished([done, failed]) == "s.b failed: no free instant"
+    assert unfinished([done]) == ""
 
 
 @pytest.mark.parametrize("now", [Contents(2, 8), Contents(3, 7)])
@@ -164,11 +185,11 @@ def test_what_an_application_noticed_is_a_table() -> None:
     moment = ExclusiveMoment("bench.t", "swap", 1, 0.005, 0.019)
     effort = Effort(5.0, moments=(moment,))
     good = Impact("migrator", 1, 2000, effort, seen, {}, {}, longest_block_ms=20.0, busy_before=0.33)
-    bad = Impact("migrator", 2, 2000, None, seen, {1213: 2}, {"during": 2}, 40.0, 0.35, failed="it fell over")
+    bad = Impact("migrator", 2, 2000, None, seen, {1213: 2}, {"during, swap": 2}, 40.0, 0.35, failed="it fell over")
     text = page.results(a_report(impacts=(good, bad)))
     assert "used 34% of the machine" in text
     assert "| migrator | during | 10.0 | 4.0 | 8.0 | 9.0 | 20.0 |" in text
-    assert "| migrator | 5.0 **1 failed** | 1 of 2 | 2 × 1213 | 30 (most 40) |" in text
+    assert "| migrator | 5.0 **1 failed** | 1 of 2 | 2 × 1213 (2 during, swap) | 30 (most 40) |" in text
     assert "| 1 | swap | 1 | 5 | 19 |" in text
     assert "* migrator, round 2: it fell over" in text
 
