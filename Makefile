@@ -64,7 +64,7 @@ test-soak: $(STAMP)  ## SEEDS=500 random tables from SEED=1 under a hostile appl
 demo: $(STAMP)  ## encrypt a company's database under load and prove it: 3 minutes
 	$(BIN)/python -m tests.demo
 
-bench: $(STAMP)  ## migrator, ALTER TABLE and pt-online-schema-change side by side: an hour (BENCH='--scale 0.05')
+bench: $(STAMP)  ## migrator, ALTER TABLE and pt-online-schema-change side by side: an hour or two (BENCH='--scale 0.05')
 	$(BIN)/python -m tests.bench $(BENCH)
 
 mutants: $(STAMP)  ## break each invariant on purpose and see its test fail

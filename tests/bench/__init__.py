@@ -1,6 +1,6 @@
 """The benchmark: migrator, the server's own ALTER TABLE and pt-online-schema-change on the same data, side by side.
 
-    make bench                                             # everything, about an hour
+    make bench                                             # everything, an hour or two
     make bench BENCH='--scale 0.05 --rounds 1 --cases a,d' # a look
 
 A case is prepared once. Each contestant of each round begins with that data, on a server that has just been
