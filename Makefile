@@ -1,17 +1,18 @@
 # Every target makes what it needs: `make test` on a fresh machine is enough.
-# SEED and SEEDS are for test-soak. PYTHON=/path/to/python3 chooses an interpreter, PYTEST_ARGS adds arguments for pytest.
+# SEED and SEEDS are for test-soak, BENCH has options for bench. PYTHON=/path/to/python3 chooses an interpreter, PYTEST_ARGS adds arguments for pytest.
 
 SHELL := /bin/sh
 PYTHON ?=
 PYTEST_ARGS ?=
 SEED ?= 1
 SEEDS ?= 500
+BENCH ?=
 BIN := .venv/bin
 STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-methods test-faults test-matrix test-soak demo mutants server docs clean
+.PHONY: help venv lock check format unit test-server test test-methods test-faults test-matrix test-soak demo bench mutants server docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ test-soak: $(STAMP)  ## SEEDS=500 random tables from SEED=1 under a hostile appl
 
 demo: $(STAMP)  ## encrypt a company's database under load and prove it: 3 minutes
 	$(BIN)/python -m tests.demo
+
+bench: $(STAMP)  ## migrator, ALTER TABLE and pt-online-schema-change side by side: an hour or two (BENCH='--scale 0.05')
+	$(BIN)/python -m tests.bench $(BENCH)
 
 mutants: $(STAMP)  ## break each invariant on purpose and see its test fail
 	$(BIN)/python -m tests.mutants

@@ -23,7 +23,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,15 +41,20 @@ BLOCKS: Final = 12
 """Of ten rows, for each thread in a large table; one in a small."""
 
 
-def estates_of(account: Account, *, owners: int) -> tuple[Mapping[str, Shape], list[dict[str, Estate]]]:
-    """What every owner gets of each table that is written; reads the server, about 4 s."""
-    shapes = read_shapes(account, company.SCHEMAS)
+def estates_of(
+    account: Account, *, owners: int, schemas: Collection[str] = company.SCHEMAS, blocks_of_all: int | None = None
+) -> tuple[Mapping[str, Shape], list[dict[str, Estate]]]:
+    """What every owner gets of each table that is written; reads the server, about 4 s.
+
+    `blocks_of_all`: so many blocks in every table, and not as many as a table of the company has by its size.
+    """
+    shapes = read_shapes(account, schemas)
     # What is moved by the server itself can give transactions 1412 and 1213: that gets single statements only.
     left = {*company.QUIET, *company.EXPECTED_RELAYED}
     written = [shape for table, shape in sorted(shapes.items()) if table not in left and shape.key]
     estates: list[dict[str, Estate]] = [{} for _ in range(owners)]
     for shape in written:
-        blocks = BLOCKS if shape.table in company.LARGE else 1
+        blocks = blocks_of_all or (BLOCKS if shape.table in company.LARGE else 1)
         for owner, estate in zip(estates, adopt(account, shape, owners=owners, blocks=blocks), strict=True):
             owner[shape.table] = estate
     return shapes, estates
@@ -107,15 +112,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder for application.json and ledger.jsonl")
     parser.add_argument("--rate", type=float, default=80.0, help="transactions a second, all threads")
     parser.add_argument("--threads", type=int, default=6)
-    parser.add_argument("--single-rate", type=float, default=30.0, help="single statements a second, beside these")
+    parser.add_argument(
+        "--single-rate", type=float, default=30.0, help="single statements a second beside these; 0: none"
+    )
     parser.add_argument("--report-every", type=float, default=5.0, help="seconds between long reads; 0: none")
     parser.add_argument("--report-held", type=float, default=0.8, help="seconds between a snapshot and its reads")
     parser.add_argument("--seed", type=int, default=None, help="of the choices; the time by default")
+    parser.add_argument("--schema", action="append", help="of the tables; the company's by default. Repeatable")
+    parser.add_argument(
+        "--blocks", type=int, help=f"of ten rows, for each thread in every table; {BLOCKS} in large ones"
+    )
     options = parser.parse_args(arguments)
     account = account_from(options.defaults_file)
     seed = int(time.time()) if options.seed is None else options.seed
 
-    shapes, estates = estates_of(account, owners=options.threads + 1)
+    shapes, estates = estates_of(
+        account,
+        owners=options.threads + 1,
+        schemas=options.schema or company.SCHEMAS,
+        blocks_of_all=options.blocks,
+    )
     shared = Shared(account)
     threads: list[Thread] = [
         Writer(shared, number, estates[number], seed, rate=options.rate, threads=options.threads)
@@ -128,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     singles = [
         Single(shared, options.threads + 1 + n, shapes, seed, rate=options.single_rate / SINGLES)
-        for n in range(SINGLES)
+        for n in range(SINGLES if options.single_rate else 0)
     ]
     threads += singles
     lasted = listen(shared, threads)
