@@ -17,9 +17,9 @@ from migrator.sql.table import (
     column_list,
     create_log,
     create_shadow,
-    deferred_indexes,
     encrypt_shadow,
     fence_log,
+    left_out_at_first,
     stored_columns,
 )
 from migrator.sql.triggers import EVENTS, log_trigger
@@ -28,7 +28,7 @@ from migrator.sql.triggers import EVENTS, log_trigger
 def build(work: Work) -> None:
     """Make the shadow and the log, empty. Holds a shared metadata lock on the source for milliseconds."""
     table = work.table
-    waiting = deferred_indexes(table, work.key.name, work.step().definition)
+    waiting = left_out_at_first(table, work.key.name, work.step().definition)
 
     def shadow(name: TableName) -> tuple[Sql, ...]:
         encrypted = encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=waiting)

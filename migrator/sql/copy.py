@@ -146,16 +146,16 @@ def compare_part(
     """Counts rows in the source, in the shadow, and rows that are the same in both, byte for byte and NULL for NULL.
 
     One statement, so one snapshot of both tables; no locks. `part` and `aliased` say the same range, the
-    latter with the columns of alias `origin`. Generated columns are compared where they are stored.
+    latter with the columns of alias `origin`. Generated columns are compared where they are stored. A row of the
+    source that the shadow lacks is joined with NULLs, from which its key differs: no column of a key is NULL.
     """
     columns = [column for column in table.columns if column.generated != "VIRTUAL"]
     equal = " AND ".join(f"{as_bytes(c, 'origin')} <=> {as_bytes(c, 'copied')}" for c in columns)
     index = quote(key_name)
     return Sql(
-        f"SELECT (SELECT COUNT(*) FROM {qualified(table.name)} FORCE INDEX ({index}) WHERE {part.text}),"
-        f" (SELECT COUNT(*) FROM {qualified(shadow)} FORCE INDEX ({index}) WHERE {part.text}),"
-        f" (SELECT COUNT(*) FROM {qualified(table.name)} AS origin FORCE INDEX ({index})"
-        f" STRAIGHT_JOIN {qualified(shadow)} AS copied FORCE INDEX ({index}) ON {same(key, 'origin', 'copied')}"
-        f" WHERE {aliased.text} AND {equal})",
-        part.args + part.args + aliased.args,
+        f"SELECT COUNT(*), (SELECT COUNT(*) FROM {qualified(shadow)} FORCE INDEX ({index}) WHERE {part.text}),"
+        f" COUNT(IF({equal}, 1, NULL)) FROM {qualified(table.name)} AS origin FORCE INDEX ({index})"
+        f" LEFT JOIN {qualified(shadow)} AS copied FORCE INDEX ({index}) ON {same(key, 'origin', 'copied')}"
+        f" WHERE {aliased.text}",
+        part.args + aliased.args,
     )

@@ -21,10 +21,10 @@ from migrator.sql.table import (
     analyze,
     create_log,
     create_shadow,
-    deferred_indexes,
     drop_table,
     encrypt_shadow,
     fence_log,
+    left_out_at_first,
     move,
     parse_definition,
     set_auto_increment,
@@ -67,7 +67,7 @@ def shadow_copy(
     staging, staged_log = TableName(journal_schema, "step_<n>_shadow"), TableName(journal_schema, "step_<n>_log")
     columns = key_columns(key, table.columns)
     indexes = parse_definition(create_table).indexes
-    waiting = deferred_indexes(table, key.name, create_table)
+    waiting = left_out_at_first(table, key.name, create_table)
     held = _MOMENT.format(table=name)
     a_range, entries = Sql("<a range of the key>"), [0]
     said = [
