@@ -514,4 +514,25 @@ MUTATIONS: Final = (
         "            elif self._at_work and waited >= NEVER:\n",
         _of("test_relay", "test_the_end_of_a_move_waits_for_nobody_for_long"),
     ),
+    Mutation(
+        "the switch: the log is drained while a free instant is waited for",
+        "migrator/engine/moment.py",
+        "            meanwhile()\n",
+        "",
+        _in("test_swap", "test_the_log_is_drained_while_an_instant_is_waited_for"),
+    ),
+    Mutation(
+        "7: who asks while older transactions are waited for waits for those of his own time",
+        "migrator/engine/sessions.py",
+        "            wanted = self._begun + 1\n",
+        "            wanted = self._begun\n",
+        ("tests/unit/test_lanes.py::test_who_asks_during_a_round_gets_the_next_one",),
+    ),
+    Mutation(
+        "small tables: no wait of one is an older transaction to another",
+        "migrator/engine/older.py",
+        "    return work.sessions.rounds.one(lambda: _wait(work, reason))\n",
+        "    return _wait(work, reason)\n",
+        _in("test_lanes", "test_all_of_them_wait_for_one_older_transaction"),
+    ),
 )
