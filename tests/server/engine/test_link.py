@@ -38,7 +38,7 @@ CUTS = {
     "locks of the switch": ("LOCK TABLES `{s}`.`t` WRITE, `{s}`.`_t_shadow`", 1),
     "a mirror trigger": ("_t_mirror_upd`", 1),
     "unlock": ("UNLOCK TABLES", 2),
-    "a comparison": ("STRAIGHT_JOIN", 6),
+    "a comparison": ("AS copied FORCE INDEX", 4),
     "RENAME": ("RENAME TABLE `{s}`.`t`", 1),
     "dropping the log": ("DROP TABLE `{s}`.`_t_log`", 1),
 }
