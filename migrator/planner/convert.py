@@ -12,7 +12,7 @@ from typing import Final
 from migrator.model import Finding, Table
 from migrator.planner.around import Around, Check, finding, shown
 from migrator.planner.checks import unreadable
-from migrator.planner.copy import generated_timestamp
+from migrator.planner.copy import generated_timestamp, spatial_key
 from migrator.planner.keys import usable_key
 from migrator.planner.notes import histograms
 from migrator.sql.convert import dropped_options
@@ -123,6 +123,7 @@ CONVERT_CHECKS: Final[tuple[Check, ...]] = (
     auto_increment_inside,
     engine_disabled,
     generated_timestamp,
+    spatial_key,
     words_of_fulltext,
     histograms,
     options_dropped,

@@ -117,16 +117,20 @@ def spatial_key(table: Table, _around: Around) -> Finding | None:
     transaction is rolled back that replaced a key by an equal one of another length in bytes ('a' by 'a ' or 'ä').
     Three statements of an application do it, without a migration (seen on 9.7.4, tests/server/test_innodb_abort.py);
     where the application commits, it is our DELETE and INSERT of the row in the shadow that could be rolled back.
+    A table that is converted to InnoDB would bring its application into that for the first time.
     """
     indexes = [k.name for k in table.keys if k.type == "SPATIAL"]
     texts = _text_in_the_clustered_key(table)
     if not indexes or not texts:
         return None
+    ours = ", and the copy's could be" if table.engine == "InnoDB" else ""
     message = (
         f"a SPATIAL index ({', '.join(indexes)}), and text in the key ({', '.join(texts)}): InnoDB ends the server when"
-        " a key that was replaced by an equal one of another length is rolled back, and the copy's could be"
+        f" a key that was replaced by an equal one of another length is rolled back{ours}"
     )
-    return finding(table, "spatial-key", message, by_hand(table), blocks=True)
+    other_key = "a primary key without text, or with COLLATE utf8mb4_0900_bin, then plan again"
+    remedy = f"{other_key}; or {by_hand(table)}" if table.engine == "InnoDB" else other_key
+    return finding(table, "spatial-key", message, remedy, blocks=True)
 
 
 def _text_in_the_clustered_key(table: Table) -> list[str]:

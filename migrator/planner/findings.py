@@ -62,8 +62,8 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         _stops(
             "spatial-key",
             "A SPATIAL index, and text in the primary key (or what stands for one): a copy could "
-            "[end the server](#spatial-indexes-with-text-in-the-key).",
-            "by hand; or a primary key without text, or with `COLLATE utf8mb4_0900_bin`",
+            "[end the server](#spatial-indexes-with-text-in-the-key), and so could an application after `--convert`.",
+            "a primary key without text, or with `COLLATE utf8mb4_0900_bin`; or by hand (not with `--convert`)",
         ),
         _stops(
             "document-ids",

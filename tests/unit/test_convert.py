@@ -77,6 +77,19 @@ def test_what_would_not_be_the_same_is_refused(code: str) -> None:
     assert finding.remedy
 
 
+def test_a_key_of_text_beside_a_spatial_index_is_refused() -> None:
+    """As InnoDB it could end the server in a ROLLBACK; the remedy is not the statement that encrypts InnoDB tables."""
+    columns = (a_column("code", "varchar(9)", charset="utf8mb4", collation="utf8mb4_bin"), a_column("place", "point"))
+    place = a_key("place", name="place", unique=False, type="SPATIAL")
+    for name in NAMES:
+        choice = chosen(a_foreign_table(name, columns=columns, keys=(a_key("code"), place)))
+        assert choice.method is Method.REFUSE
+        (found,) = (f for f in choice.findings if f.code == "spatial-key")
+        assert found.blocks
+        assert "ENCRYPTION" not in found.remedy
+        assert chosen(a_foreign_table(name, columns=columns, keys=(a_key("code"),))).method is Method.CONVERT
+
+
 def test_what_changes_is_told() -> None:
     """Full-text words, dropped options, no key, growth: findings that stop nothing."""
     table = a_foreign_table(

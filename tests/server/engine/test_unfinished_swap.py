@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from migrator.events import Moment
 from migrator.model import Method
 from migrator.planner.plan import Plan
 from tests.server.engine.kit import WEIRD, At, Crash, Lab, crash, ddl, name
@@ -80,6 +81,22 @@ def test_a_new_table_that_was_decrypted_is_for_a_person(lab: Lab) -> None:
     assert {f.code for f in step.findings if f.blocks} == {"retained-in-the-way"}
     assert lab.apply_or_error(stale) is None
     assert {"t", "_t_retained"} <= lab.names()
+
+
+def test_a_new_table_that_is_decrypted_right_after_the_swap_is_not_called_done(lab: Lab) -> None:
+    """Between the moment of the swap and the look at what it did: exit code 4, and the old table is there."""
+    lab.table("t", *SOME)
+
+    def decrypt() -> None:
+        lab.run("ALTER TABLE t ENCRYPTION = 'N'")
+
+    swapped = At(lambda event: isinstance(event, Moment) and event.purpose == "swap", decrypt)
+    ran = lab.apply("t", at=[swapped])
+    assert swapped.seen == 1
+    ran.assert_outcome("person")
+    assert "rebuilt since" in ran.step.message
+    assert {"t", "_t_retained"} <= lab.names()
+    lab.assert_equal("t")
 
 
 def test_an_old_table_that_a_person_renamed_is_not_taken_for_a_swap(lab: Lab) -> None:
