@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from migrator.db import Session
 from migrator.engine.journal_ranges import RangeRow
@@ -19,8 +20,11 @@ from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work, side_by_side
 from migrator.errors import Mismatch
 from migrator.events import ChunkVerified
-from migrator.sql.copy import compare_part
+from migrator.sql.copy import COPIED, ORIGIN, compare_part
 from migrator.sql.keys import Bound
+from migrator.sql_errors import SqlError
+
+_NO_SUCH_VALUE: Final = 1231
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,13 @@ def compare_rows(work: Work) -> int:
 
     def worker(ending: threading.Event) -> None:
         with work.open() as session:
+            by_hash = _hash_joins(session, work)
             while not ending.is_set():
                 with lock:
                     if not waiting:
                         return
                     one = waiting.pop(0)
-                _compare_stretch(work, session, one, ending, count)
+                _compare_stretch(work, session, one, ending, count, by_hash=by_hash)
 
     side_by_side([worker] * work.limits.workers)
     return done[0]
@@ -75,11 +80,17 @@ def _stretch(one: RangeRow) -> Stretch:
 
 
 def _compare_stretch(
-    work: Work, session: Session, one: Stretch, ending: threading.Event, count: Callable[[int], int]
+    work: Work,
+    session: Session,
+    one: Stretch,
+    ending: threading.Event,
+    count: Callable[[int], int],
+    *,
+    by_hash: bool,
 ) -> None:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
     pacer = Pacer(
-        target_seconds=work.limits.chunk_time_seconds, max_bytes=4 * work.limits.chunk_max_bytes, row_bytes=row_bytes
+        target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes
     )
     low, more = one.low, True
     while more and not ending.is_set():
@@ -87,7 +98,7 @@ def _compare_stretch(
         began = work.clock.monotonic()
         high = step_forward(session, work, work.shadow, low, one.high, pacer.rows)
         more = high is not None
-        rows = compare_range(work, session, low, high if more else one.high)
+        rows = compare_range(work, session, low, high if more else one.high, by_hash=by_hash)
         seconds = work.clock.monotonic() - began
         pacer.learn(rows, seconds)
         low = high
@@ -98,14 +109,28 @@ def _compare_stretch(
         work.listen(ChunkVerified(work.subject, rows, seconds, count(rows), work.table.rows))
 
 
-def compare_range(work: Work, session: Session, low: Bound | None, high: Bound | None) -> int:
+def _hash_joins(session: Session, work: Work) -> bool:
+    """Let the session join by hashes, in so much memory that no chunk goes through a file; False if it cannot."""
+    session.set_session("join_buffer_size", str(2 * work.limits.chunk_max_bytes))
+    try:
+        session.set_session("optimizer_switch", "'hash_join=on,block_nested_loop=on'")
+    except SqlError as error:
+        if error.number != _NO_SUCH_VALUE:
+            raise
+        return False
+    return True
+
+
+def compare_range(work: Work, session: Session, low: Bound | None, high: Bound | None, *, by_hash: bool) -> int:
     """Compare one range of both tables; gives the number of rows. Raises `Mismatch`, without any value."""
     total = 0
-    for plain, aliased in zip(
-        parts_of(session, work, low, high), parts_of(session, work, low, high, alias="origin"), strict=True
+    for part, of_origin, of_copied in zip(
+        *(parts_of(session, work, low, high, alias=alias) for alias in ("", ORIGIN, COPIED)), strict=True
     ):
-        row = session.row(compare_part(work.table, work.shadow, work.key.name, work.key_columns, plain, aliased))
-        source, shadow, equal = (int(value) for value in row or (0, 0, 0))
+        one = compare_part(
+            work.table, work.shadow, work.key.name, work.key_columns, part, of_origin, of_copied, by_hash=by_hash
+        )
+        source, shadow, equal = (int(value) for value in session.row(one) or (0, 0, 0))
         if not source == shadow == equal:
             raise Mismatch(
                 f"{work.table.name} and {work.shadow} differ in one range of the key:"

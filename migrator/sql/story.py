@@ -101,7 +101,7 @@ def shadow_copy(
         ),
         *(_said("mirror", _drop(name, "log", event), held, "within the same moment") for event in EVENTS),
         _said("mirror", "UNLOCK TABLES"),
-        _said("verify", compare_part(table, shadow, key.name, columns, a_range, a_range)),
+        _said("verify", compare_part(table, shadow, key.name, columns, a_range, a_range, a_range, by_hash=True)),
         _said("swap", lock_for_swap(name, shadow, log), f"{held}; when every older transaction has ended", _SHORT),
         _said("swap", rename(name, shadow, retained), held, "within the same moment"),
     ]
