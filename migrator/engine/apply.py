@@ -10,6 +10,7 @@ from migrator import __version__
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.engine.allowed import check_plan
+from migrator.engine.facts import Facts
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.lanes import all_steps, connected
@@ -78,7 +79,7 @@ def apply(
         )
         in_clear = frozenset(finding.subject for finding in known if finding.code in LEFT_IN_CLEAR)
         turns = Turns()
-        run = Run(own, sessions, lease, journal, run_id, plan, in_clear, turns, listen, stop, clock)
+        run = Run(own, sessions, lease, journal, run_id, plan, in_clear, turns, Facts(), listen, stop, clock)
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
         tend_swapped(own, journal, listen, lambda step: _left(run, step))

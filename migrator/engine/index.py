@@ -40,8 +40,8 @@ def build_indexes(work: Work) -> None:
         except SqlError as error:
             if error.number != DUPLICATE or attempt == TRIES:
                 raise
-    _same_definition(work, source)
-    _statistics(work)
+    same_definition(work, source)
+    make_statistics(work)
 
 
 def _sort_settings(work: Work) -> None:
@@ -57,7 +57,8 @@ def _sort_settings(work: Work) -> None:
                 raise
 
 
-def _same_definition(work: Work, source: str) -> None:
+def same_definition(work: Work, source: str) -> None:
+    """Raise `Mismatch` unless the shadow's definition is the given one of the source. No locks."""
     name = work.table.name.name
     shadow = comparable(show_create(work.session, work.shadow), work.shadow.name)
     expected = comparable(source, name)
@@ -70,8 +71,8 @@ def _same_definition(work: Work, source: str) -> None:
         )
 
 
-def _statistics(work: Work) -> None:
-    """No histograms: the server keeps none for an encrypted table and refuses to make one (the plan says so)."""
+def make_statistics(work: Work) -> None:
+    """ANALYZE the shadow. No histograms: the server keeps none for an encrypted table (the plan says so)."""
     work.session.set_session("lc_messages", "'en_US'")
     work.patiently(lambda: _analyze(work), on=work.shadow)
 

@@ -59,11 +59,11 @@ class JournalNames:
             (kind, name.schema, name.name),
         )
 
-    def becomes(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
-        """After the swap: the shadow's name is gone, the old table is ours to keep and to clean up."""
+    def becomes(self, session: Session, step_id: int, *, retained: TableName, proof: str) -> None:
+        """After the swap: the step has no shadow any more, the old table is ours to keep and to clean up."""
 
         def note(at: Session) -> None:
-            self.gone(at, "shadow", shadow)
+            at.run(f"DELETE FROM {self._at}.objects WHERE step_id = %s AND kind = 'shadow'", (step_id,))
             self.intend(at, step_id, "retained", retained, proof)
             self.made(at, "retained", retained, proof)
 

@@ -57,6 +57,7 @@ def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -
                     return  # another lane was faster
                 outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), rest)
 
+    run.facts.read_ahead(run.session, [step.table for step in group if step.table is not None])
     side_by_side([lane] * lanes)
     return [outcomes[step.name] for step in group]
 

@@ -94,11 +94,12 @@ def carry_auto_increment(work: Work, held: Held) -> None:
     """Give the shadow the source's counter, which may be ahead of its rows: a deleted number must not come back."""
     if not any(column.auto_increment for column in work.table.columns):
         return
-    counter = _counter(held.session, work.table.name)
-    if counter is not None and counter != _counter(held.session, work.shadow):
+    counter = counter_of(held.session, work.table.name)
+    if counter is not None and counter != counter_of(held.session, work.shadow):
         held.ddl(set_auto_increment(work.shadow, counter))
 
 
-def _counter(session: Session, table: TableName) -> int | None:
+def counter_of(session: Session, table: TableName) -> int | None:
+    """The next AUTO_INCREMENT value, if the server tells one. No locks."""
     row = session.row(f"SHOW CREATE TABLE {qualified(table)}")
     return auto_increment(str(row[1]) if row else "")

@@ -49,6 +49,17 @@ def table_proof(session: Session, table: TableName) -> str | None:
     return "tables " + ",".join(str(i) for i in sorted(s.table_id for s in found[0].segments)) if found else None
 
 
+def is_encrypted(session: Session, proof: str) -> bool:
+    """True if InnoDB says that every tablespace of a table, by its proof, is encrypted. Locks nothing."""
+    spaces = proof.removeprefix("spaces ").split(",") if proof.startswith("spaces ") else []
+    encrypted = session.value(
+        "SELECT COUNT(*) FROM information_schema.INNODB_TABLESPACES"
+        f" WHERE ENCRYPTION = 'Y' AND SPACE IN ({', '.join(['%s'] * len(spaces)) or 'NULL'})",
+        spaces,
+    )
+    return bool(spaces) and int(encrypted) == len(spaces)
+
+
 _IS_THERE: Final = (
     "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND TABLE_TYPE = 'BASE TABLE'"
 )

@@ -32,10 +32,11 @@ from migrator.inventory import read_inventory, show_create
 from migrator.model import Finding, Inventory, Method, Table, TableName
 from migrator.planner.file import plan_hash
 from migrator.planner.keys import usable_key
+from migrator.planner.make import step_statements
 from migrator.planner.plan import Attestations, Plan, Step
 from migrator.report.values import Rehearsal, Review, ReviewStep, server_id
 from migrator.sql.names import twin_of
-from migrator.sql.story import Said, statements, tablespace
+from migrator.sql.story import Said, tablespace
 from migrator.sql.swap import rename
 from migrator.sql.table import create_shadow
 from migrator.sql_errors import SqlError
@@ -124,8 +125,7 @@ def _reviewed(
         table = tables[step.table]
         told = {Method.SHADOW_COPY, Method.TABLESPACE_RELAY}
         create = show_create(session, table.name) if step.method in told else ""
-        hours = plan.defaults.rollback_hours
-        said = statements(table, step.method, usable_key(table), create, rollback_hours=hours)
+        said = step_statements(table, step.method, usable_key(table), create, plan.defaults)
     findings = (*step.findings, *(f for f in drifted if f.subject == step.name))
     return ReviewStep(
         subject=step.name,

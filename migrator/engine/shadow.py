@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from migrator.engine.moment import locked, to_the_end
-from migrator.engine.objects import intend_triggers, make_table, note_triggers, trigger_names
+from migrator.engine.objects import intend_triggers, is_encrypted, make_table, note_triggers, table_proof, trigger_names
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
-from migrator.inventory import read_tables
 from migrator.model import TableName
 from migrator.sql.copy import drain_forget
 from migrator.sql.keys import log_columns
@@ -36,15 +35,20 @@ def build(work: Work) -> None:
 
     proof = make_table(work, "shadow", work.shadow, shadow)
     work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
-    made = read_tables(work.session, [work.shadow])
-    if not made:
-        raise SourceChanged(f"{work.shadow} is not as this run made it", remedy="apply again: it is made anew")
-    if not made[0].encrypted:
-        raise Failed(
-            f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
-        )
+    check_encrypted(work, proof)
     make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns), fence_log(name)])
     _prove_rights(work)
+
+
+def check_encrypted(work: Work, proof: str) -> None:
+    """Raise `Failed` if the server has made the shadow in clear, `SourceChanged` if it is gone by now. No locks."""
+    if is_encrypted(work.session, proof):
+        return
+    if table_proof(work.session, work.shadow) != proof:
+        raise SourceChanged(f"{work.shadow} is not as this run made it", remedy="apply again: it is made anew")
+    raise Failed(
+        f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
+    )
 
 
 def _prove_rights(work: Work) -> None:

@@ -11,11 +11,11 @@ from migrator.db import Session
 from migrator.engine.clean import give_up
 from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
+from migrator.engine.facts import Facts
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease
 from migrator.engine.migrate import migrate
-from migrator.engine.objects import table_proof
 from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
@@ -35,7 +35,6 @@ from migrator.errors import (
     Stopped,
 )
 from migrator.events import ChunkVerified, Event, Listener, Moment, Retained, StepEnded, StepStarted
-from migrator.inventory import read_tables, show_create
 from migrator.model import Method, Table, TableName
 from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
@@ -69,6 +68,7 @@ class Run:
     left_in_clear: frozenset[str]
     """Subjects that the plan skips though they lie in clear."""
     turns: Turns
+    facts: Facts
     listen: Listener
     stop: threading.Event
     clock: Clock
@@ -194,14 +194,14 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
     open_step = run.journal.open_step(run.session, name)
     if open_step is not None and open_step.method == Method.CONVERT:
         wait_out_conversion(_work(run, step, Table(name, "", 0, 0, 0), open_step.id, listen))
-    found = read_tables(run.session, [name])
-    if not found:
+    known = run.facts.of(run.session, name)
+    if known is None:
         if open_step is None or open_step.state != "open":
             return "is not there any more"
         gone = SourceChanged(f"{name} is gone", remedy="plan again if it was dropped on purpose")
         give_up(_work(run, step, Table(name, "InnoDB", 0, 0, 0), open_step.id, listen), "void", gone.message)
         raise gone
-    table = found[0]
+    table = known.table
     if open_step is not None and open_step.state == "swapped":
         if table.encrypted:
             return "already encrypted"
@@ -236,8 +236,8 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
             method=step.method,
             run_id=run.run_id,
             copy_key=key.name if key and step.method is not Method.TABLESPACE_RELAY else "",
-            source_ids=table_proof(run.session, name) or "",
-            definition=show_create(run.session, name),
+            source_ids=known.proof,
+            definition=known.definition,
             rows_expected=table.rows,
             bytes_expected=table.size_bytes,
             retain_days=run.plan.defaults.retain_days,

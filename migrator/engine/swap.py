@@ -7,6 +7,8 @@ would read an empty or half-full table after the RENAME, without any error.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from migrator.db import Session
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.journal_steps import StepRow
@@ -18,6 +20,7 @@ from migrator.engine.work import Work
 from migrator.errors import Failed, OwnerUnknown
 from migrator.events import Retained
 from migrator.inventory import read_tables, show_create
+from migrator.model import TableName
 from migrator.sql.names import retained_of, shadow_of
 from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.table import comparable
@@ -37,43 +40,65 @@ def swap(work: Work) -> None:
     check_source(work, triggers="mirror")
     check_marks(work, work.session)
     intend_to_keep_current(work)
-    # Which were open when this begins, so after the tables became equal.
+    wait_until_it_may(work)
+    tables = [work.table.name, work.shadow, work.log]
+    try:
+        rename_surely(work, tables, lambda: _rename_locked(work, tables))
+    except SqlError:
+        check_source(work, triggers="mirror")  # a log that was dropped while this waited, say
+        raise
+
+
+def wait_until_it_may(work: Work) -> None:
+    """Wait for every transaction that was open when this began, so after the tables became equal. Locks nothing.
+
+    Raises `Failed` if one is still open after `swap_wait_seconds`, `OwnerUnknown` if the name for the old table is
+    taken.
+    """
     if who := wait_out_older(work, "waiting for transactions that are older than the copy"):
         raise _too_old(work, who)
     if table_proof(work.session, work.retained) is not None:
         raise OwnerUnknown(
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
+
+
+def rename_surely(work: Work, tables: Sequence[TableName], attempt: Callable[[], bool]) -> bool:
+    """Make attempts at the RENAME until one comes to its end, and know whether it was done: False if it gave up.
+
+    After an error of the server, one in the bookkeeping after the RENAME say, who owns the name decides; if that is
+    the old table, the error is raised.
+    """
     try:
-        to_the_end(work, [work.table.name, work.shadow, work.log], lambda: _rename_locked(work))
+        if not to_the_end(work, tables, attempt):
+            return False
     except SqlError as error:
-        # Also what came after the RENAME, its bookkeeping say, ends here: who owns the name decides.
         if error.link_lost:
             work.session.reconnect()
         if not swapped_already(work):
-            check_source(work, triggers="mirror")  # a log that was dropped while this waited, say
             raise
-        return
+        return True
     if not swapped_already(work):
         raise _ambiguous(work)
+    return True
 
 
-def _rename_locked(work: Work) -> None:
+def _rename_locked(work: Work, tables: Sequence[TableName]) -> bool:
     if swapped_already(work):
-        return
-    tables = [work.table.name, work.shadow, work.log]
-    with locked(work, "swap", tables, lock_for_swap(*tables)) as held:
+        return True
+    with locked(work, "swap", tables, lock_for_swap(work.table.name, work.shadow, work.log)) as held:
         # Whoever changed a definition or truncated while we waited for this instant has done it by now.
         check_source(work, triggers="mirror")
         check_marks(work, held.session)
         held.ddl(rename(work.table.name, work.shadow, work.retained))
         turn_round(held)
+    return True
 
 
 def swapped_already(work: Work) -> bool:
     """True if the encrypted table has the name, False if it still is the shadow; else `OwnerUnknown`. No locks."""
     step = work.step()
-    if table_proof(work.session, work.shadow) == step.shadow_ids:
+    if not step.shadow_ids or table_proof(work.session, work.shadow) == step.shadow_ids:
         return False
     name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
     if name == step.source_ids:
@@ -135,19 +160,23 @@ def finish(work: Work) -> None:
     Where the retained table is kept current, the log stays: it takes the marks of the back triggers.
     """
     step = work.step()
-    work.journal.becomes(work.session, work.step_id, shadow=work.shadow, retained=work.retained, proof=step.source_ids)
+    work.journal.becomes(work.session, work.step_id, retained=work.retained, proof=step.source_ids)
     there = trigger_proofs(work.session, work.retained)
     for name in trigger_names(work.table.name, "mirror").values():
         if name in there:
             work.ddl(drop_trigger(work.table.name.schema, name), on=work.retained)
     forget_triggers(work, "mirror")
-    work.journal.forget_ranges(work.session, work.step_id)
     until = work.session.value(
         "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
         (int(step.retain_days * 86400),),
     )
     if not settle(work, str(until)):
         drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
-    work.journal.set_step(work.session, work.step_id, retained_until=until)
-    work.journal.close_step(work.session, work.step_id, "swapped")
+
+    def note(at: Session) -> None:
+        work.journal.forget_ranges(at, work.step_id)
+        work.journal.set_step(at, work.step_id, retained_until=until)
+        work.journal.close_step(at, work.step_id, "swapped")
+
+    work.session.transaction(note)
     work.listen(Retained(work.subject, str(work.retained), str(until), work.step().current_until))

@@ -8,7 +8,7 @@ one of ours would keep purge and whoever wants the table for himself waiting.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ from migrator.errors import Mismatch
 from migrator.events import ChunkVerified
 from migrator.sql.copy import COPIED, ORIGIN, compare_part
 from migrator.sql.keys import Bound
+from migrator.sql.statement import Sql
 from migrator.sql_errors import SqlError
 
 _NO_SUCH_VALUE: Final = 1231
@@ -63,7 +64,7 @@ def compare_rows(work: Work) -> int:
 
     def worker(ending: threading.Event) -> None:
         with work.open() as session:
-            by_hash = _hash_joins(session, work)
+            by_hash = hash_joins(session, work)
             while not ending.is_set():
                 with lock:
                     if not waiting:
@@ -109,7 +110,7 @@ def _compare_stretch(
         work.listen(ChunkVerified(work.subject, rows, seconds, count(rows), work.table.rows))
 
 
-def _hash_joins(session: Session, work: Work) -> bool:
+def hash_joins(session: Session, work: Work) -> bool:
     """Let the session join by hashes, in so much memory that no chunk goes through a file; False if it cannot."""
     session.set_session("join_buffer_size", str(2 * work.limits.chunk_max_bytes))
     try:
@@ -123,19 +124,50 @@ def _hash_joins(session: Session, work: Work) -> bool:
 
 def compare_range(work: Work, session: Session, low: Bound | None, high: Bound | None, *, by_hash: bool) -> int:
     """Compare one range of both tables; gives the number of rows. Raises `Mismatch`, without any value."""
-    total = 0
-    for part, of_origin, of_copied in zip(
-        *(parts_of(session, work, low, high, alias=alias) for alias in ("", ORIGIN, COPIED)), strict=True
-    ):
-        one = compare_part(
-            work.table, work.shadow, work.key.name, work.key_columns, part, of_origin, of_copied, by_hash=by_hash
-        )
-        source, shadow, equal = (int(value) for value in session.row(one) or (0, 0, 0))
+    counted = [_counted(work, session, *part, by_hash=by_hash) for part in _parts(work, session, low, high)]
+    for source, shadow, equal in counted:
         if not source == shadow == equal:
             raise Mismatch(
                 f"{work.table.name} and {work.shadow} differ in one range of the key:"
                 f" {source} rows and {shadow} rows, {equal} of them equal",
                 remedy="nothing was swapped; apply again copies this table anew; report it",
             )
-        total += source
-    return total
+    return sum(source for source, _, _ in counted)
+
+
+def rows_if_equal(work: Work, session: Session, *, longest_seconds: float) -> int | None:
+    """How many rows both tables have, if they are the same in one statement of so long at most (else 3024); or None."""
+    by_hash = hash_joins(session, work)
+    (everything,) = _parts(work, session, None, None)
+    source, shadow, equal = _counted(work, session, *everything, by_hash=by_hash, longest_seconds=longest_seconds)
+    return source if source == shadow == equal else None
+
+
+def _parts(work: Work, session: Session, low: Bound | None, high: Bound | None) -> Iterator[tuple[Sql, Sql, Sql]]:
+    """The parts of a range: each without an alias, and on the columns of the source and of the shadow."""
+    return zip(*(parts_of(session, work, low, high, alias=alias) for alias in ("", ORIGIN, COPIED)), strict=True)
+
+
+def _counted(
+    work: Work,
+    session: Session,
+    part: Sql,
+    of_origin: Sql,
+    of_copied: Sql,
+    *,
+    by_hash: bool,
+    longest_seconds: float = 0,
+) -> tuple[int, int, int]:
+    one = compare_part(
+        work.table,
+        work.shadow,
+        work.key.name,
+        work.key_columns,
+        part,
+        of_origin,
+        of_copied,
+        by_hash=by_hash,
+        longest_seconds=longest_seconds,
+    )
+    source, shadow, equal = session.row(one) or (0, 0, 0)
+    return int(source), int(shadow), int(equal)

@@ -55,6 +55,7 @@ class Limits:
     swap_wait_seconds: float
     index_build_memory_bytes: int
     rollback_hours: int
+    one_moment_bytes: int
 
 
 def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
@@ -69,6 +70,7 @@ def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
         swap_wait_seconds=defaults.swap_wait_seconds,
         index_build_memory_bytes=defaults.index_build_memory_bytes,
         rollback_hours=defaults.rollback_hours,
+        one_moment_bytes=defaults.one_moment_bytes,
     )
 
 

@@ -9,13 +9,24 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from migrator import __version__
-from migrator.model import Finding, ForeignKey, Inventory, Method, Server, Table, TableName, Tablespace, TablespaceKind
+from migrator.model import (
+    Finding,
+    ForeignKey,
+    Inventory,
+    Key,
+    Method,
+    Server,
+    Table,
+    TableName,
+    Tablespace,
+    TablespaceKind,
+)
 from migrator.planner.around import Around, look_around, our_triggers, real_bytes
 from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
 from migrator.planner.gates import gates
 from migrator.planner.keys import key_text
 from migrator.planner.methods import Choice, choose
-from migrator.planner.order import groups, run_order
+from migrator.planner.order import fits_one_moment, groups, run_order
 from migrator.planner.plan import (
     UNCALIBRATED,
     Attestations,
@@ -34,7 +45,7 @@ from migrator.planner.plan import (
 from migrator.planner.privileges import JOURNAL_SCHEMA
 from migrator.planner.relay import at_home
 from migrator.planner.units import about
-from migrator.sql.story import statements, tablespace
+from migrator.sql.story import Said, statements, tablespace
 
 
 def make_plan(
@@ -115,10 +126,13 @@ def extra_disk(plan: Plan) -> Finding | None:
     )
 
 
-def step_sql(table: Table, choice: Choice, create_table: str, *, rollback_hours: int = 0) -> tuple[str, ...]:
-    """The statements that a step runs, as a person would type them, values as `?`."""
-    said = statements(table, choice.method, choice.key, create_table, rollback_hours=rollback_hours)
-    return tuple(one.text for one in said)
+def step_statements(
+    table: Table, method: Method, key: Key | None, create_table: str, defaults: Defaults
+) -> tuple[Said, ...]:
+    """The statements that a step runs, with their locks, as a person would type them, values as `?`."""
+    hours = defaults.rollback_hours
+    one_moment = fits_one_moment(table, defaults.one_moment_bytes, rollback_hours=hours)
+    return statements(table, method, key, create_table, rollback_hours=hours, one_moment=one_moment)
 
 
 # -- steps ----------------------------------------------------------------------------------------
@@ -135,6 +149,7 @@ def _table_step(
     choice = choose(table, around.server, policy, around)
     size = real_bytes(table, around)
     lines = definition(table)
+    said = step_statements(table, choice.method, choice.key, definitions.get(table.name, ""), defaults)
     return Step(
         kind="table",
         schema_name=table.name.schema,
@@ -145,7 +160,7 @@ def _table_step(
         facts=_facts(table, choice),
         findings=choice.findings,
         estimate=_estimate(choice.method, table, size, defaults, calibration, around.server),
-        sql=step_sql(table, choice, definitions.get(table.name, ""), rollback_hours=defaults.rollback_hours),
+        sql=tuple(one.text for one in said),
         definition=lines,
         fingerprint=fingerprint_of(lines),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from migrator.model import Method
+from migrator.model import Method, Table, TablespaceKind
 from migrator.planner.plan import Step
 
 _ACTS: Final = frozenset(Method) - {Method.SKIP, Method.REFUSE}
@@ -43,3 +43,21 @@ def groups(steps: Iterable[Step], at_once: int) -> Iterator[tuple[Step, ...]]:
 
 def _is_small_copy(step: Step) -> bool:
     return step.method is Method.SHADOW_COPY and step.facts.data_bytes + step.facts.index_bytes <= SMALL_BYTES
+
+
+MOST_ROWS_IN_ONE_MOMENT: Final = 20_000
+"""So many rows can be compared while everybody waits: some 20 ms."""
+
+
+def fits_one_moment(table: Table, most_bytes: int, *, rollback_hours: int) -> bool:
+    """True if a copy of the table may be compared and swapped in within one moment, by what is known of it.
+
+    Not where the old table is to be kept current: that takes triggers and a log.
+    """
+    return (
+        0 < most_bytes >= table.data_bytes
+        and table.rows <= MOST_ROWS_IN_ONE_MOMENT
+        and not rollback_hours
+        and bool(table.segments)
+        and all(segment.kind is TablespaceKind.FILE_PER_TABLE for segment in table.segments)
+    )

@@ -167,6 +167,9 @@ class Defaults(_Part):
     """Connections that copy, at most."""
     small_tables_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     """Copies of tables up to 16 MiB that are done side by side. 1: one table after the other."""
+    one_moment_bytes: Annotated[ByteCount, Field(ge=0, le=16 * 2**20)] = 2 * 2**20
+    """Tables up to this that nobody writes to are compared and swapped in within one moment, without triggers.
+    0: none."""
     chunk_time_seconds: Annotated[Seconds, Field(ge=0.05, le=30)] = 0.5
     """How long one chunk should take to copy."""
     chunk_max_bytes: Annotated[ByteCount, Field(ge=64 * 2**10, le=2**30)] = 16 * 2**20

@@ -193,20 +193,23 @@ def compare_part(
     of_copied: Sql,
     *,
     by_hash: bool,
+    longest_seconds: float = 0,
 ) -> Sql:
     """Counts rows in the source, in the shadow, and rows that are the same in both, byte for byte and NULL for NULL.
 
     One statement, so one snapshot of both tables; no locks. The three parts say the same range: without an alias,
     and with the columns of `ORIGIN` and `COPIED`. `by_hash`: for a server that has hash joins (8.0.18), else it would
-    try each row with each. Generated columns are compared where they are stored.
+    try each row with each. After `longest_seconds`, if that is not 0, the server ends it (3024). Generated columns are
+    compared where they are stored.
     """
     columns = [column for column in table.columns if column.generated != "VIRTUAL"]
     equal = " AND ".join(_same_bytes(column, ORIGIN, COPIED) for column in columns)
     index = f"FORCE INDEX ({quote(key_name)})"
     joined = _same_key(key, ORIGIN, COPIED) if by_hash else same(key, ORIGIN, COPIED)
     source = qualified(table.name)
+    bound = f"/*+ MAX_EXECUTION_TIME({round(longest_seconds * 1000)}) */ " if longest_seconds else ""
     return Sql(
-        f"SELECT (SELECT COUNT(*) FROM {source} {index} WHERE {part.text}),"
+        f"SELECT {bound}(SELECT COUNT(*) FROM {source} {index} WHERE {part.text}),"
         f" (SELECT COUNT(*) FROM {qualified(shadow)} {index} WHERE {part.text}), COUNT(IF({equal}, 1, NULL))"
         f" FROM {source} AS {ORIGIN} {index} JOIN {qualified(shadow)} AS {COPIED} {index} ON {joined}"
         f" WHERE {of_origin.text} AND {of_copied.text}",

@@ -15,7 +15,7 @@ from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forge
 from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.statement import Sql
-from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_for_swap, lock_write, rename
+from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_for_swap, lock_to_compare, lock_write, rename
 from migrator.sql.table import (
     add_indexes,
     analyze,
@@ -61,8 +61,12 @@ def shadow_copy(
     journal_schema: str = "migrator",
     deadline: str = "the retention's end",
     rollback_hours: int = 0,
+    one_moment: bool = False,
 ) -> tuple[Said, ...]:
-    """What `apply` runs to encrypt a table by shadow-copy, and to keep the old one current where that is wanted."""
+    """What `apply` runs to encrypt a table by shadow-copy, and to keep the old one current where that is wanted.
+
+    With `one_moment` it tries that first; the rest is for a table that is written to.
+    """
     shadow, retained, log, name = shadow_of(table.name), retained_of(table.name), log_of(table.name), table.name
     staging, staged_log = TableName(journal_schema, "step_<n>_shadow"), TableName(journal_schema, "step_<n>_log")
     columns = key_columns(key, table.columns)
@@ -71,6 +75,7 @@ def shadow_copy(
     held = _MOMENT.format(table=name)
     a_range, entries = Sql("<a range of the key>"), [0]
     said = [
+        *(_in_one_moment(table, key, journal_schema) if one_moment else ()),
         _said("build", create_shadow(name, staging), f"shared metadata lock on {name}", "milliseconds"),
         _said("build", encrypt_shadow(staging, kind=table.tablespace_kind, drop_indexes=waiting)),
         _said("build", move(staging, shadow)),
@@ -118,6 +123,25 @@ def shadow_copy(
         Said("cleanup", f"{drop_table(retained).shown}  -- by `migrator cleanup`, after {deadline}"),
     ]
     return tuple(said)
+
+
+def _in_one_moment(table: Table, key: Key, journal_schema: str) -> list[Said]:
+    """Tried first with a small table: no triggers, and nothing changed if somebody writes to it meanwhile."""
+    phase, name = "one moment (if somebody writes to it meanwhile: what follows)", table.name
+    shadow, held = TableName(journal_schema, "step_<n>_moment"), _MOMENT.format(table=name)
+    columns, everything = key_columns(key, table.columns), Sql("TRUE")
+    encrypted = encrypt_shadow(shadow, kind=table.tablespace_kind, drop_indexes=())
+    compared = compare_part(table, shadow, key.name, columns, everything, everything, everything, by_hash=True)
+    return [
+        _said(phase, create_shadow(name, shadow), f"shared metadata lock on {name}", "milliseconds"),
+        _said(phase, encrypted),
+        _said(phase, copy_part(table, shadow, key.name, columns, everything, 0), _NOBODY, "no lock on the source"),
+        _said(phase, analyze(shadow)),
+        _said(phase, lock_to_compare(name, shadow), f"{held}; when every older transaction has ended", _SHORT),
+        _said(phase, compared, held, "within the same moment; the server ends it after 0.1 s"),
+        _said(phase, rename(name, shadow, retained_of(name)), held, "within the same moment"),
+        _said(phase, "UNLOCK TABLES"),
+    ]
 
 
 def _kept_current(table: Table, columns: Sequence[KeyColumn], held: str, hours: int) -> list[Said]:
@@ -202,11 +226,17 @@ def tablespace(name: str, tables: int) -> tuple[Said, ...]:
 
 
 def statements(
-    table: Table, method: Method, key: Key | None, create_table: str = "", *, rollback_hours: int = 0
+    table: Table,
+    method: Method,
+    key: Key | None,
+    create_table: str = "",
+    *,
+    rollback_hours: int = 0,
+    one_moment: bool = False,
 ) -> tuple[Said, ...]:
     """The statements of a table's step; none if it is skipped, refused or done with its tablespace."""
     if method is Method.SHADOW_COPY and key is not None:
-        return shadow_copy(table, key, create_table, rollback_hours=rollback_hours)
+        return shadow_copy(table, key, create_table, rollback_hours=rollback_hours, one_moment=one_moment)
     if method is Method.TABLESPACE_RELAY:
         return relayed(table, create_table)
     if method is Method.DIRECT_ALTER:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from migrator.model import TableName
+from migrator.sql.copy import COPIED, ORIGIN
 from migrator.sql.names import qualified, quote
 from migrator.sql.statement import Sql
 
@@ -51,6 +52,14 @@ def lock_for_swap(source: TableName, shadow: TableName, log: TableName) -> str:
     The log, which the mirror triggers can write to, is locked with them anyway; named, it can be read.
     """
     return f"LOCK TABLES {qualified(source)} WRITE, {qualified(shadow)} WRITE, {qualified(log)} WRITE"
+
+
+def lock_to_compare(source: TableName, shadow: TableName) -> str:
+    """LOCK TABLES for the comparison and the swap in one moment. Each name in a statement needs a lock of its own."""
+    return (
+        f"LOCK TABLES {qualified(source)} WRITE, {qualified(source)} AS {ORIGIN} READ,"
+        f" {qualified(shadow)} WRITE, {qualified(shadow)} AS {COPIED} READ"
+    )
 
 
 def rename(source: TableName, shadow: TableName, retained: TableName) -> Sql:

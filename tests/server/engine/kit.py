@@ -52,12 +52,13 @@ WEIRD: Final = 'we`ird %s "näme"'
 SMALL: Final = Defaults(
     workers=2,
     small_tables_at_once=1,
+    one_moment_bytes=0,
     chunk_time_seconds=0.05,
     chunk_max_bytes=64 * 1024,
     moment_wait_seconds=30,
     swap_wait_seconds=30,
 )
-"""Chunks as small as a plan can ask for, no long waits, and one table after the other."""
+"""Chunks as small as a plan can ask for, no long waits, one table after the other, each with its triggers."""
 
 
 class Crash(Exception):
@@ -233,7 +234,7 @@ class Lab:
     def table(self, table: str, definition: str, rows: str | Sequence[Sequence[object]] = ()) -> None:
         """Make a table (`definition`: all after its name) with rows (values, or a SELECT) and its ledger."""
         self.run(f"CREATE TABLE {name(table)} {definition}")
-        if isinstance(rows, str):
+        if not rows or isinstance(rows, str):
             self.fill(table, f"INSERT INTO {name(table)} {rows}" if rows else "DO 0")
         else:
             places = ", ".join(["%s"] * len(rows[0]))

@@ -1,0 +1,171 @@
+"""A small table that nobody writes to: copied, and then compared and swapped in within one exclusive moment.
+
+No triggers and no log. What proves that the copy is the table is the comparison of every row while nobody else can
+use either. Whoever has written to it meanwhile has lost nothing: nothing has happened, and the table is copied like a
+large one, with triggers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from migrator.engine.index import make_statistics, same_definition
+from migrator.engine.journal_steps import StepRow
+from migrator.engine.mirror import counter_of
+from migrator.engine.moment import Held, locked
+from migrator.engine.objects import drop_if_ours, make_table, table_proof
+from migrator.engine.ranges import parts_of
+from migrator.engine.shadow import check_encrypted
+from migrator.engine.swap import finish, rename_surely, swapped_already, wait_until_it_may
+from migrator.engine.verify import rows_if_equal
+from migrator.engine.work import Work
+from migrator.events import ChunkCopied, ChunkVerified, PhaseEnded, PhaseStarted
+from migrator.inventory import show_create
+from migrator.model import TableName
+from migrator.planner.order import MOST_ROWS_IN_ONE_MOMENT, fits_one_moment
+from migrator.sql.copy import copy_part
+from migrator.sql.swap import lock_to_compare, rename
+from migrator.sql.table import auto_increment, comparable, create_shadow, encrypt_shadow, set_auto_increment
+from migrator.sql_errors import SqlError
+
+LONGEST_COMPARISON_SECONDS: Final = 0.1
+"""A comparison that takes longer is ended by the server, and the moment is over: 20,000 rows take some 20 ms."""
+
+_FILE_PER_BYTE: Final = 8
+"""A file that is so many times larger than the table may be: then the table's statistics are not to be believed."""
+
+_TOO_LONG: Final = 3024
+
+
+def in_one_moment(work: Work) -> bool:
+    """Encrypt a small table that nobody writes to. False, and nothing done, if it is not small or was written to.
+
+    A shared metadata lock on the source for milliseconds; then one exclusive moment, for the comparison (0.1 s at
+    most) and the RENAME. Safe to repeat: what an earlier run has made is made anew, unless that run had swapped.
+    """
+    small = replace(work, shadow=TableName(work.journal.schema, f"step_{work.step_id}_moment"))
+    if any(one.name != small.shadow for one in work.journal.owned(work.session, work.step_id)):
+        return False  # an earlier run had begun to copy it like a large one
+    if not swapped_already(small):
+        work.listen(PhaseStarted(work.subject, "one moment"))
+        began = work.clock.monotonic()
+        done = _is_small(small) and _copied_and_swapped(small)
+        work.listen(PhaseEnded(work.subject, "one moment", work.clock.monotonic() - began))
+        if not done:
+            drop_if_ours(work.session, work.journal, work.step_id, "shadow", small.shadow, work)
+            return False
+    finish(small)
+    return True
+
+
+def _is_small(work: Work) -> bool:
+    """True if the plan wants it so, and the size of the file says no other than the table's statistics."""
+    bound = work.limits.one_moment_bytes
+    if not fits_one_moment(work.table, bound, rollback_hours=work.limits.rollback_hours):
+        return False
+    spaces = [segment.space for segment in work.table.segments]
+    size = work.session.value(
+        "SELECT SUM(FILE_SIZE) FROM information_schema.INNODB_TABLESPACES"
+        f" WHERE SPACE IN ({', '.join(['%s'] * len(spaces))})",
+        spaces,
+    )
+    return size is not None and int(size) <= _FILE_PER_BYTE * bound
+
+
+def _copied_and_swapped(work: Work) -> bool:
+    began = str(work.session.value("SELECT NOW()"))
+    if _changed_since(work, began) or not _copied(work):
+        return False
+    step, counter = work.step(), counter_of(work.session, work.shadow)
+    wait_until_it_may(work)
+
+    def attempt() -> bool:
+        if swapped_already(work):
+            return True
+        tables = [work.table.name, work.shadow]
+        with locked(work, "compare and swap", tables, lock_to_compare(*tables)) as held:
+            definition = show_create(work.session, work.table.name)
+            if not _is_as_it_was(work, step, definition, began) or not _is_the_copy(work, held):
+                return False
+            now = auto_increment(definition)
+            if now is not None and now != counter:
+                held.ddl(set_auto_increment(work.shadow, now))
+            held.ddl(rename(work.table.name, work.shadow, work.retained))
+        return True
+
+    return rename_surely(work, [work.table.name, work.shadow], attempt)
+
+
+def _changed_since(work: Work, began: str) -> bool:
+    """True if a change of the source was committed in that second or later, or it has triggers or children by now.
+
+    The comparison alone would not see a value that was changed and changed back, and a transaction that began in
+    between would read the wrong one of the two.
+    """
+    name = work.table.name
+    return bool(
+        work.session.value(
+            "SELECT (SELECT COUNT(*) FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND UPDATE_TIME >= %s)"
+            " + (SELECT COUNT(*) FROM information_schema.TRIGGERS"
+            " WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s)"
+            " + (SELECT COUNT(*) FROM information_schema.INNODB_FOREIGN WHERE REF_NAME = %s)",
+            (name.schema, name.name, began, name.schema, name.name, f"{name.schema}/{name.name}"),
+        )
+    )
+
+
+def _copied(work: Work) -> bool:
+    """Make the copy, whole and with its indexes; False if the table is larger than it seemed."""
+    session, table = work.session, work.table
+    encrypted = encrypt_shadow(work.shadow, kind=table.tablespace_kind, drop_indexes=())
+    proof = make_table(work, "shadow", work.shadow, lambda name: [create_shadow(table.name, name), encrypted])
+    work.journal.set_step(session, work.step_id, shadow_ids=proof)
+    check_encrypted(work, proof)
+    began = work.clock.monotonic()
+    (everything,) = parts_of(session, work, None, None)
+    bound = MOST_ROWS_IN_ONE_MOMENT + 1
+    rows = session.run_exact(copy_part(table, work.shadow, work.key.name, work.key_columns, everything, bound))
+    seconds = work.clock.monotonic() - began
+    if rows == bound:
+        return False
+    work.listen(ChunkCopied(work.subject, rows, seconds, rows, table.rows, 1))
+    work.journal.add_to_step(session, work.step_id, rows_copied=rows, seconds=seconds)
+    source = show_create(session, table.name)
+    counter = auto_increment(source)
+    if counter is not None and counter != counter_of(session, work.shadow):
+        work.ddl(set_auto_increment(work.shadow, counter), on=work.shadow)
+    if comparable(source, table.name.name) != comparable(work.step().definition, table.name.name):
+        return False
+    same_definition(work, source)
+    make_statistics(work)
+    return True
+
+
+def _is_as_it_was(work: Work, step: StepRow, definition: str, began: str) -> bool:
+    """False if anybody has changed the source since: its rows, its definition, its triggers, who refers to it; or the copy."""
+    session, name = work.session, work.table.name
+    return (
+        table_proof(session, name) == step.source_ids
+        and table_proof(session, work.shadow) == step.shadow_ids
+        and comparable(definition, name.name) == comparable(step.definition, name.name)
+        and comparable(show_create(session, work.shadow), work.shadow.name) == comparable(definition, name.name)
+        and not _changed_since(work, began)
+    )
+
+
+def _is_the_copy(work: Work, held: Held) -> bool:
+    """True if every row is the same in both, and that was seen in good time."""
+    began = work.clock.monotonic()
+    try:
+        rows = rows_if_equal(work, held.session, longest_seconds=LONGEST_COMPARISON_SECONDS)
+    except SqlError as error:
+        if error.number != _TOO_LONG:
+            raise
+        return False
+    if rows is None:
+        return False
+    work.listen(ChunkVerified(work.subject, rows, work.clock.monotonic() - began, rows, work.table.rows))
+    work.journal.add_to_step(work.session, work.step_id, rows_verified=rows)
+    return True
