@@ -182,6 +182,15 @@ class LegProgress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Workers(Event):
+    """So many of the plan's workers may work on rows from now on; `others` is how many statements of others run."""
+
+    now: int
+    most: int
+    others: float
+
+
+@dataclass(frozen=True, slots=True)
 class Retained(Event):
     """The old table is kept, in clear, under this name until the deadline (UTC); kept current so long, or ''."""
 

@@ -167,6 +167,8 @@ class Segment:
     kind: TablespaceKind
     encrypted: bool
     partition: str = ""
+    file_bytes: int = 0
+    """Of its tablespace, as large as it is on disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.lanes import all_steps, connected
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
+from migrator.engine.load import adapting
 from migrator.engine.parked import Tender, Turns, give_up_forsaken, tending
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
@@ -68,7 +69,7 @@ def apply(
     with (
         session.another(purpose_of(run_id)) as own,
         Lease(journal, own, run_id=run_id, clock=clock, seconds=options.lease_seconds) as lease,
-        Sessions(own, lease.purpose) as sessions,
+        Sessions(own, lease.purpose, workers=_most_workers(plan)) as sessions,
     ):
         journal.begin_run(
             own,
@@ -84,7 +85,11 @@ def apply(
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
         tend_swapped(own, journal, listen, lambda step: _left(run, step))
         give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
-        with tending(Tender(plan, sessions, lease, journal, turns, listen, clock)):
+        busy = plan.defaults.busy_running_statements
+        with (
+            tending(Tender(plan, sessions, lease, journal, turns, listen, clock)),
+            adapting(sessions, lease.purpose, busy=busy, listen=listen, clock=clock),
+        ):
             steps = all_steps(run)
         outcome = Outcome(
             ends_with(_exit_code(steps)), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps)
@@ -147,6 +152,10 @@ def with_options(plan: Plan, options: ApplyOptions) -> Plan:
     }
     said = {name: value for name, value in over.items() if value is not None}
     return plan.model_copy(update={"defaults": plan.defaults.model_copy(update=said)}) if said else plan
+
+
+def _most_workers(plan: Plan) -> int:
+    return max([plan.defaults.workers, *(step.workers or 0 for step in plan.steps)])
 
 
 def _attested(attestations: Attestations) -> str:

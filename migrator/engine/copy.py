@@ -81,9 +81,10 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: 
             work.checkpoint(ending)
             if ending.is_set():
                 return
-            began = work.clock.monotonic()
-            chunk = _one_chunk(work, session, no, pacer.rows, passes, ending)
-            seconds = work.clock.monotonic() - began
+            with work.place():
+                began = work.clock.monotonic()
+                chunk = _one_chunk(work, session, no, pacer.rows, passes, ending)
+                seconds = work.clock.monotonic() - began
             pacer.learn(chunk.rows, seconds)
             done = chunk.range_done
             total = ranges.count(chunk.rows, finished=done)

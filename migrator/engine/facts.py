@@ -14,7 +14,7 @@ from migrator.db import Session
 from migrator.engine.objects import table_proof
 from migrator.errors import MigratorError
 from migrator.inventory import read_tables, show_create
-from migrator.model import Table, TableName
+from migrator.model import Table, TableName, TablespaceKind
 from migrator.sql_errors import SqlError
 
 _NO_SUCH_TABLE = 1146
@@ -45,6 +45,12 @@ class Facts:
             return
         with self._lock:
             self._read |= found
+
+    def has_its_own_file(self, name: TableName) -> bool:
+        """True if the table was read in advance, and lies in no tablespace that others could share."""
+        with self._lock:
+            known = self._read.get(name)
+        return known is not None and known.table.tablespace_kind is TablespaceKind.FILE_PER_TABLE
 
     def of(self, session: Session, name: TableName) -> Known | None:
         """The facts of a table that are true now: what was read in advance, if it is still the same table with the

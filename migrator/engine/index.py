@@ -36,7 +36,8 @@ def build_indexes(work: Work) -> None:
         _sort_settings(work)
         try:
             for names in together(work.table, missing):
-                work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow)
+                with work.place():
+                    work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow)
         except SqlError as error:
             if error.number != DUPLICATE or attempt == TRIES:
                 raise

@@ -21,7 +21,7 @@ from migrator.errors import MissingPrivilege, OwnerUnknown
 from migrator.planner.privileges import RIGHTS, Level, account_text
 from migrator.sql import journal as say
 from migrator.sql.names import quote
-from migrator.sql_errors import SqlError
+from migrator.sql_errors import LOCK_WAIT, SqlError
 
 SCHEMA: Final = "migrator"
 """The journal's schema."""
@@ -87,6 +87,7 @@ class Journal(JournalSteps, JournalRanges, JournalNames):
     def open(self, session: Session, tool_version: str) -> bool:
         """Make the journal where there is none; True if this call made it. Safe to repeat, also half-way."""
         if self.exists(session):
+            self.encrypt_new_tables(session, encrypt=False)  # a run that died may have left it so
             return False
         try:
             session.run(say.create_schema(self.schema))
@@ -102,6 +103,24 @@ class Journal(JournalSteps, JournalRanges, JournalNames):
             (say.FORMAT, tool_version, session.server_uuid),
         )
         return True
+
+    def encrypt_new_tables(self, session: Session, *, encrypt: bool) -> None:
+        """Have the server make new tables in the journal's schema encrypted, or in clear as their sources are.
+
+        Encrypted, a copy of a small table needs no rebuild to become so. But then no table in a plain shared
+        tablespace can be copied (3825). An exclusive metadata lock on the schema, where only we are. Nobody relies on
+        it: what is made is looked at. So where it is refused, it stays as it is.
+        """
+        now = session.value(
+            "SELECT DEFAULT_ENCRYPTION FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (self.schema,)
+        )
+        if (now == "YES") == encrypt:
+            return
+        try:
+            session.run(say.default_encryption(self.schema, encrypt=encrypt))
+        except SqlError as error:
+            if error.number not in _DENIED | {LOCK_WAIT}:
+                raise
 
     def remove(self, session: Session) -> None:
         """Take the whole journal away; for a dry run that made it."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from migrator.engine.steps import Run, do_step, outcome_of
@@ -58,8 +59,23 @@ def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -
                 outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), rest)
 
     run.facts.read_ahead(run.session, [step.table for step in group if step.table is not None])
-    side_by_side([lane] * lanes)
+    with _copies_encrypted_from_the_start(run, group):
+        side_by_side([lane] * lanes)
     return [outcomes[step.name] for step in group]
+
+
+@contextmanager
+def _copies_encrypted_from_the_start(run: Run, group: Sequence[Step]) -> Iterator[None]:
+    """For the body, where no table of the group lies in a shared tablespace; see `Journal.encrypt_new_tables`."""
+    if not all(run.facts.has_its_own_file(step.table) for step in group if step.table is not None):
+        yield
+        return
+    run.journal.encrypt_new_tables(run.session, encrypt=True)
+    try:
+        yield
+    finally:
+        if connected(run):  # else the next run does it
+            run.journal.encrypt_new_tables(run.session, encrypt=False)
 
 
 def _with_one_worker(step: Step) -> Step:

@@ -24,6 +24,9 @@ from migrator.sql.triggers import EVENTS, back_trigger, log_trigger, mirror_trig
 from migrator.sql_errors import SqlError
 
 _TABLE_EXISTS: Final = 1050
+_ENCRYPTED: Final = 1 << 13
+"""The bit of a tablespace's FLAG: Y and N of INNODB_TABLESPACES differ in it, and in nothing else (seen on 9.7.4)."""
+
 _NO_SUCH_TRIGGER: Final = 1360
 
 
@@ -33,14 +36,7 @@ def table_proof(session: Session, table: TableName) -> str | None:
     The ids of its tablespaces (one for each partition), which TRUNCATE, EXCHANGE PARTITION and every rebuild
     change and RENAME keeps; for a table in a shared tablespace the ids of the table. Locks nothing.
     """
-    path = f"{table.schema}/{table.name}"
-    # '$' follows '#': all names that begin with path#p#, by the index on the name.
-    rows = session.rows(
-        "SELECT SPACE, NAME, PATH FROM information_schema.INNODB_TABLESPACES_BRIEF"
-        " WHERE NAME = %s OR (NAME >= %s AND NAME < %s)",
-        (path, f"{path}#p#", f"{path}#p$"),
-    )
-    spaces = sorted(int(space) for space, name, file in rows if name == path or _is_partition(table, str(file)))
+    spaces = sorted(space for space, _ in _own_spaces(session, table))
     if spaces:
         return "spaces " + ",".join(map(str, spaces))
     if session.row(_IS_THERE, (table.schema, table.name)) is None:
@@ -49,15 +45,22 @@ def table_proof(session: Session, table: TableName) -> str | None:
     return "tables " + ",".join(str(i) for i in sorted(s.table_id for s in found[0].segments)) if found else None
 
 
-def is_encrypted(session: Session, proof: str) -> bool:
-    """True if InnoDB says that every tablespace of a table, by its proof, is encrypted. Locks nothing."""
-    spaces = proof.removeprefix("spaces ").split(",") if proof.startswith("spaces ") else []
-    encrypted = session.value(
-        "SELECT COUNT(*) FROM information_schema.INNODB_TABLESPACES"
-        f" WHERE ENCRYPTION = 'Y' AND SPACE IN ({', '.join(['%s'] * len(spaces)) or 'NULL'})",
-        spaces,
+def is_encrypted(session: Session, table: TableName) -> bool:
+    """True if the dictionary says that all tablespaces of a table with a file of its own are encrypted. No locks."""
+    flags = [flag for _, flag in _own_spaces(session, table)]
+    return bool(flags) and all(flag & _ENCRYPTED for flag in flags)
+
+
+def _own_spaces(session: Session, table: TableName) -> list[tuple[int, int]]:
+    """Number and flags of the tablespaces that are the table's own, one for each partition."""
+    path = f"{table.schema}/{table.name}"
+    # '$' follows '#': all names that begin with path#p#, by the index on the name.
+    rows = session.rows(
+        "SELECT SPACE, FLAG, NAME, PATH FROM information_schema.INNODB_TABLESPACES_BRIEF"
+        " WHERE NAME = %s OR (NAME >= %s AND NAME < %s)",
+        (path, f"{path}#p#", f"{path}#p$"),
     )
-    return bool(spaces) and int(encrypted) == len(spaces)
+    return [(int(s), int(flag)) for s, flag, name, file in rows if name == path or _is_partition(table, str(file))]
 
 
 _IS_THERE: Final = (
@@ -132,6 +135,11 @@ def _make_in_place(work: Work, kind: str, name: TableName, statements: Sequence[
     work.journal.intend(work.session, work.step_id, kind, name)
     for statement in statements:
         work.ddl(statement, on=name)
+    return made_anew(work, kind, name)
+
+
+def made_anew(work: Work, kind: str, name: TableName) -> str:
+    """Note what identifies a table of ours now, after a statement that has rebuilt it; gives that."""
     proof = table_proof(work.session, name)
     if proof is None:
         raise name_taken(name)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from migrator.engine.work import Work
-from migrator.inventory.transactions import begin_witness, read_if_fresh
+from migrator.inventory.transactions import begin_witness, nobody_is_in_a_transaction, read_if_fresh
 from migrator.model import Blocker
 
 LOOK_EVERY_SECONDS: Final = 0.15
@@ -21,6 +21,8 @@ def wait_out_older(work: Work, reason: str) -> str:
     A marker transaction of our own shows that the list was made after it began. Threads of a run that ask at the
     same time wait together (`Rounds`). Locks nothing.
     """
+    if nobody_is_in_a_transaction(work.session, work.lease.purpose):
+        return ""
     return work.sessions.rounds.one(lambda: _wait(work, reason))
 
 

@@ -14,7 +14,7 @@ from migrator.engine.index import make_statistics, same_definition
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.mirror import counter_of
 from migrator.engine.moment import Held, locked
-from migrator.engine.objects import drop_if_ours, make_table, table_proof
+from migrator.engine.objects import drop_if_ours, is_encrypted, made_anew, make_table, table_proof
 from migrator.engine.ranges import parts_of
 from migrator.engine.shadow import check_encrypted
 from migrator.engine.swap import finish, rename_surely, swapped_already, wait_until_it_may
@@ -26,7 +26,13 @@ from migrator.model import TableName
 from migrator.planner.order import MOST_ROWS_IN_ONE_MOMENT, fits_one_moment
 from migrator.sql.copy import copy_part
 from migrator.sql.swap import lock_to_compare, rename
-from migrator.sql.table import auto_increment, comparable, create_shadow, encrypt_shadow, set_auto_increment
+from migrator.sql.table import (
+    auto_increment,
+    comparable,
+    create_shadow,
+    encrypt_shadow,
+    set_auto_increment,
+)
 from migrator.sql_errors import SqlError
 
 LONGEST_COMPARISON_SECONDS: Final = 0.1
@@ -61,16 +67,9 @@ def in_one_moment(work: Work) -> bool:
 
 def _is_small(work: Work) -> bool:
     """True if the plan wants it so, and the size of the file says no other than the table's statistics."""
-    bound = work.limits.one_moment_bytes
-    if not fits_one_moment(work.table, bound, rollback_hours=work.limits.rollback_hours):
-        return False
-    spaces = [segment.space for segment in work.table.segments]
-    size = work.session.value(
-        "SELECT SUM(FILE_SIZE) FROM information_schema.INNODB_TABLESPACES"
-        f" WHERE SPACE IN ({', '.join(['%s'] * len(spaces))})",
-        spaces,
-    )
-    return size is not None and int(size) <= _FILE_PER_BYTE * bound
+    bound, table = work.limits.one_moment_bytes, work.table
+    size = sum(segment.file_bytes for segment in table.segments)
+    return fits_one_moment(table, bound, rollback_hours=work.limits.rollback_hours) and size <= _FILE_PER_BYTE * bound
 
 
 def _copied_and_swapped(work: Work) -> bool:
@@ -119,10 +118,12 @@ def _changed_since(work: Work, began: str) -> bool:
 def _copied(work: Work) -> bool:
     """Make the copy, whole and with its indexes; False if the table is larger than it seemed."""
     session, table = work.session, work.table
-    encrypted = encrypt_shadow(work.shadow, kind=table.tablespace_kind, drop_indexes=())
-    proof = make_table(work, "shadow", work.shadow, lambda name: [create_shadow(table.name, name), encrypted])
-    work.journal.set_step(session, work.step_id, shadow_ids=proof)
+    proof = make_table(work, "shadow", work.shadow, lambda name: [create_shadow(table.name, name)])
+    if not is_encrypted(session, work.shadow):
+        work.ddl(encrypt_shadow(work.shadow, kind=table.tablespace_kind, drop_indexes=()), on=work.shadow)
+        proof = made_anew(work, "shadow", work.shadow)
     check_encrypted(work, proof)
+    work.journal.set_step(session, work.step_id, shadow_ids=proof)
     began = work.clock.monotonic()
     (everything,) = parts_of(session, work, None, None)
     bound = MOST_ROWS_IN_ONE_MOMENT + 1
@@ -144,7 +145,7 @@ def _copied(work: Work) -> bool:
 
 
 def _is_as_it_was(work: Work, step: StepRow, definition: str, began: str) -> bool:
-    """False if anybody has changed the source since: its rows, its definition, its triggers, who refers to it; or the copy."""
+    """False if anybody has changed the source since (rows, definition, triggers, who refers to it), or the copy."""
     session, name = work.session, work.table.name
     return (
         table_proof(session, name) == step.source_ids

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from migrator.db import Session
+from migrator.engine.slots import Slots
 from migrator.sql_errors import SqlError
 
 
@@ -62,9 +63,11 @@ class Sessions:
     One that met an error is closed, not lent again: nobody knows what it holds.
     """
 
-    def __init__(self, first: Session, purpose: str) -> None:
+    def __init__(self, first: Session, purpose: str, *, workers: int = 64) -> None:
         self._first = first
         self._purpose = purpose
+        self.slots = Slots(workers)
+        """How many of them may work on rows at the same time."""
         self.rounds = Rounds()
         """The waits for older transactions, of all threads of the run."""
         self._idle: list[Session] = []

@@ -42,7 +42,7 @@ def build(work: Work) -> None:
 
 def check_encrypted(work: Work, proof: str) -> None:
     """Raise `Failed` if the server has made the shadow in clear, `SourceChanged` if it is gone by now. No locks."""
-    if is_encrypted(work.session, proof):
+    if is_encrypted(work.session, work.shadow):
         return
     if table_proof(work.session, work.shadow) != proof:
         raise SourceChanged(f"{work.shadow} is not as this run made it", remedy="apply again: it is made anew")

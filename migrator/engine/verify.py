@@ -96,11 +96,12 @@ def _compare_stretch(
     low, more = one.low, True
     while more and not ending.is_set():
         work.checkpoint(ending)
-        began = work.clock.monotonic()
-        high = step_forward(session, work, work.shadow, low, one.high, pacer.rows)
-        more = high is not None
-        rows = compare_range(work, session, low, high if more else one.high, by_hash=by_hash)
-        seconds = work.clock.monotonic() - began
+        with work.place():
+            began = work.clock.monotonic()
+            high = step_forward(session, work, work.shadow, low, one.high, pacer.rows)
+            more = high is not None
+            rows = compare_range(work, session, low, high if more else one.high, by_hash=by_hash)
+            seconds = work.clock.monotonic() - began
         pacer.learn(rows, seconds)
         low = high
         if one.no is not None:

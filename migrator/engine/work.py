@@ -109,6 +109,10 @@ class Work:
         """Another session of this run, for one thread at a time."""
         return self.sessions.borrow()
 
+    def place(self) -> AbstractContextManager[None]:
+        """One of the run's places for work on rows, waited for; raises what `check` raises."""
+        return self.sessions.slots.one(self.check)
+
     def check(self) -> None:
         """Raise `Stopped` if a stop is wanted, or what the heartbeat met."""
         if self.stop.is_set():

@@ -156,4 +156,5 @@ def _segment(table_id: int, tablespace: Tablespace | None, space: int, partition
         kind=tablespace.kind if tablespace else TablespaceKind.FILE_PER_TABLE,
         encrypted=tablespace.encrypted if tablespace else False,
         partition=partition,
+        file_bytes=tablespace.file_bytes if tablespace else 0,
     )

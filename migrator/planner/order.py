@@ -11,8 +11,8 @@ from migrator.planner.plan import Step
 
 _ACTS: Final = frozenset(Method) - {Method.SKIP, Method.REFUSE}
 
-SMALL_BYTES: Final = 16 * 2**20
-"""Copies of tables up to this are done side by side: what they take is DDL and waiting, hardly any copying."""
+SMALL_BYTES: Final = 64 * 2**20
+"""Copies of tables up to this are done side by side: what they take is as much DDL and waiting as copying."""
 
 
 def run_order(steps: Sequence[Step], order: str) -> tuple[Step, ...]:

@@ -164,9 +164,12 @@ class Defaults(_Part):
     order: Literal["smallest-first", "largest-first", "as-listed"] = "smallest-first"
     """The order of the steps in a run."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    """Connections that copy, at most."""
+    """Connections that copy or compare rows, at most; of the whole run, whatever is done side by side."""
+    busy_running_statements: Annotated[int, Field(ge=1, le=100_000)] = 8
+    """While others run more statements than this at a time, workers fall one by one, down to one; they return when
+    it is less than half."""
     small_tables_at_once: Annotated[int, Field(ge=1, le=64)] = 4
-    """Copies of tables up to 16 MiB that are done side by side. 1: one table after the other."""
+    """Copies of tables up to 64 MiB that are done side by side. 1: one table after the other."""
     one_moment_bytes: Annotated[ByteCount, Field(ge=0, le=16 * 2**20)] = 2 * 2**20
     """Tables up to this that nobody writes to are compared and swapped in within one moment, without triggers.
     0: none."""

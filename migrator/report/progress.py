@@ -24,6 +24,7 @@ from migrator.events import (
     StepEnded,
     StepStarted,
     Waiting,
+    Workers,
 )
 from migrator.report.findings import blocker_line, finding_line
 from migrator.report.seen import Seen, SeenStep, after, ended_words, run_words, step_words
@@ -65,6 +66,8 @@ def news(event: Event) -> str:
             tries = plural(event.tries, "try", "tries")
             held = "done online" if event.held_seconds is None else f"held {milliseconds(event.held_seconds)}"
             return f"{event.subject}: {event.purpose}: {held}, {tries}, waited {duration(event.waited_seconds)}"
+        case Workers():
+            return f"{event.now} of {plural(event.most, 'worker')}: others run {event.others:.0f} statements at a time"
         case Retained():
             current = f", current until {event.current_until}" if event.current_until else ""
             return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}{current}"

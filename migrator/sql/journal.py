@@ -62,6 +62,11 @@ def create_schema(schema: str) -> Sql:
     return Sql(f"CREATE SCHEMA {quote(schema)} DEFAULT CHARACTER SET utf8mb4 DEFAULT ENCRYPTION = 'N'")
 
 
+def default_encryption(schema: str, *, encrypt: bool) -> Sql:
+    """Whether tables that are made in the journal's schema are encrypted from the start."""
+    return Sql(f"ALTER SCHEMA {quote(schema)} DEFAULT ENCRYPTION = '{'Y' if encrypt else 'N'}'")
+
+
 def create_tables(schema: str) -> tuple[Sql, ...]:
     """All tables of the journal, and the rows that are always there. Safe to repeat."""
     made = [

@@ -127,7 +127,7 @@ def shadow_copy(
 
 def _in_one_moment(table: Table, key: Key, journal_schema: str) -> list[Said]:
     """Tried first with a small table: no triggers, and nothing changed if somebody writes to it meanwhile."""
-    phase, name = "one moment (if somebody writes to it meanwhile: what follows)", table.name
+    phase, name = "one moment", table.name
     shadow, held = TableName(journal_schema, "step_<n>_moment"), _MOMENT.format(table=name)
     columns, everything = key_columns(key, table.columns), Sql("TRUE")
     encrypted = encrypt_shadow(shadow, kind=table.tablespace_kind, drop_indexes=())
@@ -140,7 +140,11 @@ def _in_one_moment(table: Table, key: Key, journal_schema: str) -> list[Said]:
         _said(phase, lock_to_compare(name, shadow), f"{held}; when every older transaction has ended", _SHORT),
         _said(phase, compared, held, "within the same moment; the server ends it after 0.1 s"),
         _said(phase, rename(name, shadow, retained_of(name)), held, "within the same moment"),
-        _said(phase, "UNLOCK TABLES"),
+        _said(
+            phase,
+            "UNLOCK TABLES  -- and this was all, unless it was written to since the copy: nothing is renamed,",
+        ),
+        _said(phase, f"{drop_table(shadow).shown}  -- the copy is dropped, and what follows is done"),
     ]
 
 
