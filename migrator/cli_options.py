@@ -77,7 +77,11 @@ PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file, m
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", help="Connections that copy, at most. Default: 2, or the plan's.", min=1, max=64
+        "--workers",
+        metavar="N",
+        help="Connections that copy or compare rows, at most. Default: 4, or the plan's.",
+        min=1,
+        max=64,
     ),
 ]
 ChunkTime = Annotated[

@@ -191,8 +191,8 @@ REVIEW: Final = (
         "      note: keyring_component_status says Active\n",
     ),
     (
-        "  order: smallest-first\n  workers: 2\n",
-        "  order: smallest-first\n  # Four cores are idle at night; see CHG-4711.\n  workers: 4\n",
+        "  order: smallest-first\n  workers: 4\n",
+        "  order: smallest-first\n  # Eight cores are idle at night; see CHG-4711.\n  workers: 8\n",
     ),
     ("  retain_days: 7 d\n", "  # The month's end has to pass before the old tables go.\n  retain_days: 35 d\n"),
     (

@@ -41,23 +41,32 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
     """While the body runs, take a place away each half second in which others run more than `busy` statements, down to
     one, and give one back each half second in which they run less than half of that.
 
-    A look every half second, by a session of its own; locks nothing. Without an answer the number stays as it is.
+    A look every half second, by a session of its own; locks nothing. Without an answer the number stays as it is. A
+    server that is busy when it begins is met with one worker.
     """
     over, slots = threading.Event(), sessions.slots
 
-    def watch() -> None:
-        seen: list[int] = []
-        while not clock.wait(over, LOOK_EVERY_SECONDS):
-            try:
-                with sessions.borrow() as session:
-                    seen = [*seen[1 - SMOOTHED_OVER :], others_running(session, purpose)]
-            except (SqlError, MigratorError):
-                continue  # the run itself meets what is wrong, and says so
-            mean, before = sum(seen) / len(seen), slots.now
-            slots.allow(before - (mean > busy) + (mean < busy / 2))
-            if slots.now != before:
-                listen(Workers("", slots.now, slots.most, mean))
+    seen: list[int] = []
 
+    def look(*, steep: bool = False) -> None:
+        try:
+            with sessions.borrow() as session:
+                seen[:] = [*seen[1 - SMOOTHED_OVER :], others_running(session, purpose)]
+        except (SqlError, MigratorError):
+            return  # the run itself meets what is wrong, and says so
+        mean, before = sum(seen) / len(seen), slots.now
+        if mean > busy:
+            slots.allow(1 if steep else before - 1)
+        elif mean < busy / 2:
+            slots.allow(before + 1)
+        if slots.now != before:
+            listen(Workers("", slots.now, slots.most, mean))
+
+    def watch() -> None:
+        while not clock.wait(over, LOOK_EVERY_SECONDS):
+            look()
+
+    look(steep=True)
     thread = threading.Thread(target=watch, name="load")
     thread.start()
     try:

@@ -163,9 +163,9 @@ class Defaults(_Part):
 
     order: Literal["smallest-first", "largest-first", "as-listed"] = "smallest-first"
     """The order of the steps in a run."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    workers: Annotated[int, Field(ge=1, le=64)] = 4
     """Connections that copy or compare rows, at most; of the whole run, whatever is done side by side."""
-    busy_running_statements: Annotated[int, Field(ge=1, le=100_000)] = 8
+    busy_running_statements: Annotated[int, Field(ge=1, le=100_000)] = 1
     """While others run more statements than this at a time, workers fall one by one, down to one; they return when
     it is less than half."""
     small_tables_at_once: Annotated[int, Field(ge=1, le=64)] = 4

@@ -374,7 +374,7 @@ def test_every_method_and_phase_is_told() -> None:
     methods = {codes_in(row[0])[0] for row in rows(section("how-it-works.md", "The methods")) if codes_in(row[0])}
     assert methods == set(Method)
     headings = re.findall(r"^### \d\. (\w+)$", text_of("how-it-works.md"), flags=re.MULTILINE)
-    beside = {"alter", "cleanup", "end of rollback", "twin", "convert"}
+    beside = {"alter", "cleanup", "end of rollback", "twin", "convert", "one moment"}
     legs = [name for name, _ in LEGS if not name.endswith("-wait")]
     phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in {*beside, *legs}))
     assert [heading.lower() for heading in headings] == phases

@@ -39,7 +39,7 @@ def test_the_reviewed_example_could_be_run() -> None:
     assert [(f.code, f.subject, f.blocks) for f in drift(plan, INVENTORY)] == [
         ("skipped-in-clear", "shop.countries", False)
     ]
-    assert plan.defaults.workers == 4
+    assert plan.defaults.workers == 8
     assert plan.defaults.retain_days == 35
     by_name = {s.name: s for s in plan.steps}
     assert (by_name["shop.events"].workers, by_name["shop.events"].chunk_time_seconds) == (1, 0.2)

@@ -194,10 +194,10 @@ def test_the_hash_is_over_the_content_alone() -> None:
     plan = a_plan()
     text = plan_text(plan)
     other = text.replace("direct_below_bytes: 8 MiB", "direct_below_bytes: 8388608   # the same")
-    other = other.replace("  workers: 2\n", "").replace("\ndefaults:\n", "\ndefaults:\n  workers: 2\n")
+    other = other.replace("  workers: 4\n", "").replace("\ndefaults:\n", "\ndefaults:\n  workers: 4\n")
     assert other != text
     assert plan_hash(parse_plan(other)) == plan_hash(plan)
-    assert plan_hash(parse_plan(text.replace("workers: 2", "workers: 3"))) != plan_hash(plan)
+    assert plan_hash(parse_plan(text.replace("workers: 4", "workers: 3"))) != plan_hash(plan)
 
 
 @pytest.mark.parametrize("name", [n.name.replace("/", "") for n in NAMES])
@@ -231,14 +231,14 @@ def line_of(text: str, part: str) -> int:
 
 
 BAD = [
-    ("workers: 2\n", "workes: 2\n", "unknown key 'workes'", "did you mean 'workers'?"),
-    ("workers: 2\n", "zzz: 2\n", "unknown key 'zzz'", "known here: order, workers"),
-    ("workers: 2\n", "workers: two\n", 'workers: should be a valid integer, but is "two"', ""),
-    ("workers: 2\n", "workers: 2.5\n", "workers: should be a valid integer, but is 2.5", ""),
-    ("workers: 2\n", "workers: 0\n", "workers: should be greater than or equal to 1, but is 0", ""),
-    ("workers: 2\n", "workers: true\n", "workers: should be a valid integer, but is true", ""),
-    ("workers: 2\n", "workers: [2]\n", "workers: should be a valid integer, but is a list", ""),
-    ("workers: 2\n", "workers: 2\n  workers: 3\n", "the key 'workers' is given twice", "the first is in line"),
+    ("workers: 4\n", "workes: 2\n", "unknown key 'workes'", "did you mean 'workers'?"),
+    ("workers: 4\n", "zzz: 2\n", "unknown key 'zzz'", "known here: order, workers"),
+    ("workers: 4\n", "workers: two\n", 'workers: should be a valid integer, but is "two"', ""),
+    ("workers: 4\n", "workers: 2.5\n", "workers: should be a valid integer, but is 2.5", ""),
+    ("workers: 4\n", "workers: 0\n", "workers: should be greater than or equal to 1, but is 0", ""),
+    ("workers: 4\n", "workers: true\n", "workers: should be a valid integer, but is true", ""),
+    ("workers: 4\n", "workers: [2]\n", "workers: should be a valid integer, but is a list", ""),
+    ("workers: 4\n", "workers: 4\n  workers: 3\n", "the key 'workers' is given twice", "the first is in line"),
     (
         "  tablespaces: true",
         "  tablespaces: yes",
@@ -304,7 +304,7 @@ def test_the_line_is_the_one_with_the_mistake() -> None:
 
 def test_all_mistakes_are_told_at_once() -> None:
     """A reviewer mends them in one go; more than ten are counted."""
-    text = plan_text(a_plan()).replace("workers: 2", "workers: 0").replace("7 d", "7 x")
+    text = plan_text(a_plan()).replace("workers: 4", "workers: 0").replace("7 d", "7 x")
     with pytest.raises(PlanInvalid) as raised:
         parse_plan(text)
     assert len(raised.value.message.split("\n")) == 2
