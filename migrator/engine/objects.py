@@ -7,7 +7,7 @@ made. Everything else that bears such a name is somebody else's: `OwnerUnknown`,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from migrator.db import Session
@@ -98,11 +98,12 @@ def trigger_proofs(session: Session, table: TableName) -> dict[str, str]:
     return found
 
 
-def make_table(work: Work, kind: str, name: TableName, statements: Callable[[TableName], Sequence[Sql]]) -> str:
+def make_table(work: Work, kind: str, name: TableName, statements: Callable[[TableName], Iterable[Sql]]) -> str:
     """Make a table of ours; gives its proof. Safe to repeat after a crash: begins anew.
 
     It is built in the journal's schema, where every name is ours, noted with its proof, and only then moved
-    to its place by RENAME, which keeps the proof and fails if the name is taken: then `OwnerUnknown`.
+    to its place by RENAME, which keeps the proof and fails if the name is taken: then `OwnerUnknown`. Each statement
+    is asked for when those before it are done.
     """
     session, journal = work.session, work.journal
     drop_if_ours(session, journal, work.step_id, kind, name, work)
@@ -130,16 +131,11 @@ def make_table(work: Work, kind: str, name: TableName, statements: Callable[[Tab
     return proof
 
 
-def _make_in_place(work: Work, kind: str, name: TableName, statements: Sequence[Sql]) -> str:
+def _make_in_place(work: Work, kind: str, name: TableName, statements: Iterable[Sql]) -> str:
     """Make a table in the journal's schema."""
     work.journal.intend(work.session, work.step_id, kind, name)
     for statement in statements:
         work.ddl(statement, on=name)
-    return made_anew(work, kind, name)
-
-
-def made_anew(work: Work, kind: str, name: TableName) -> str:
-    """Note what identifies a table of ours now, after a statement that has rebuilt it; gives that."""
     proof = table_proof(work.session, name)
     if proof is None:
         raise name_taken(name)

@@ -7,6 +7,7 @@ large one, with triggers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -14,7 +15,7 @@ from migrator.engine.index import make_statistics, same_definition
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.mirror import counter_of
 from migrator.engine.moment import Held, locked
-from migrator.engine.objects import drop_if_ours, is_encrypted, made_anew, make_table, table_proof
+from migrator.engine.objects import drop_if_ours, is_encrypted, make_table, table_proof
 from migrator.engine.ranges import parts_of
 from migrator.engine.shadow import check_encrypted
 from migrator.engine.swap import finish, rename_surely, swapped_already, wait_until_it_may
@@ -25,6 +26,7 @@ from migrator.inventory import show_create
 from migrator.model import TableName
 from migrator.planner.order import MOST_ROWS_IN_ONE_MOMENT, fits_one_moment
 from migrator.sql.copy import copy_part
+from migrator.sql.statement import Sql
 from migrator.sql.swap import lock_to_compare, rename
 from migrator.sql.table import (
     auto_increment,
@@ -118,10 +120,13 @@ def _changed_since(work: Work, began: str) -> bool:
 def _copied(work: Work) -> bool:
     """Make the copy, whole and with its indexes; False if the table is larger than it seemed."""
     session, table = work.session, work.table
-    proof = make_table(work, "shadow", work.shadow, lambda name: [create_shadow(table.name, name)])
-    if not is_encrypted(session, work.shadow):
-        work.ddl(encrypt_shadow(work.shadow, kind=table.tablespace_kind, drop_indexes=()), on=work.shadow)
-        proof = made_anew(work, "shadow", work.shadow)
+
+    def statements(name: TableName) -> Iterator[Sql]:
+        yield create_shadow(table.name, name)
+        if not is_encrypted(session, name):
+            yield encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=())
+
+    proof = make_table(work, "shadow", work.shadow, statements)
     check_encrypted(work, proof)
     work.journal.set_step(session, work.step_id, shadow_ids=proof)
     began = work.clock.monotonic()

@@ -12,11 +12,11 @@ from migrator.model import Method
 from tests.oracle import features as oracle
 from tests.server.faults.table import read_report
 from tests.server.matrix.table import in_a_cell, tables_of, written_tables
-from tests.server.matrix.ways import FEATURES, WAYS, row_of, table_of
+from tests.server.matrix.ways import FEATURES, IN_ONE_MOMENT, WAYS, row_of, table_of
 
 CODES = r"\((`[a-z-]+`(, `[a-z-]+`)*|no step)\)"
 OUTCOME = re.compile(
-    r"(by [a-z-]+: )?encrypted, all equal( but [a-z-]+(, [a-z-]+)* \(told\))?"
+    r"(by [a-z-]+: |with triggers: )?encrypted, all equal( but [a-z-]+(, [a-z-]+)* \(told\))?"
     r"|fails on its twin \(\d{4}\), untouched"
     rf"|refused {CODES}|left alone {CODES}|– \(\d{{4}}\)"
 )
@@ -33,7 +33,7 @@ def test_every_feature_has_its_row_and_every_method_its_column() -> None:
     heads = [row for row in rows() if row[0] == "feature"]
     assert {tuple(head[1:]) for head in heads} == {tuple(f"`{method}`" for method in WAYS)}
     assert [row[0] for row in rows() if row[0] != "feature"] == [in_a_cell(feature.name) for feature in FEATURES]
-    assert set(WAYS) == set(Method) - {Method.SKIP, Method.REFUSE}
+    assert set(WAYS) == set(Method) - {Method.SKIP, Method.REFUSE} | {IN_ONE_MOMENT}
 
 
 def test_no_cell_is_empty() -> None:

@@ -138,7 +138,7 @@ class Desk:
     # -- plans
 
     def plan(self, *arguments: object, attest: bool = True, small_chunks: bool = True, file: str = "plan.yaml") -> Path:
-        """Make a plan for the schema, and let chunks be as small as a plan can ask for."""
+        """Make a plan for the schema, with chunks as small as a plan can ask for, and triggers for small tables too."""
         path = self.folder / file
         attested = ["--attest-keyring-backup=the tests, 2026-05-01"] if attest else []
         ran = self.migrator("plan", "-o", path, f"--databases={self.schema}", *attested, *arguments)
@@ -147,6 +147,7 @@ class Desk:
         if small_chunks:
             edit(path, r"chunk_max_bytes: .*", "chunk_max_bytes: 64 KiB")
             edit(path, r"chunk_time_seconds: .*", "chunk_time_seconds: 0.05 s")
+            edit(path, r"one_moment_bytes: .*", "one_moment_bytes: 0 B")
         return path
 
     # -- tables

@@ -173,3 +173,15 @@ def test_the_process_is_killed(small: Lab, tmp_path: Path) -> None:
     ran = small.apply_when_free(plan=small.plan(defaults=AT_ONCE))
     assert set(outcomes(ran)) <= {"done", "skipped"}
     assert_all_done(small)
+
+
+def test_a_table_that_is_altered_before_its_turn(small: Lab) -> None:
+    """What was read of it in advance is not believed: it is not the table of the plan any more, and is left as it is."""
+    alter = At(
+        lambda event: isinstance(event, StepEnded),
+        lambda: small.run(f"ALTER TABLE {name(TABLES[-1])} ADD COLUMN more INT, ALGORITHM = INSTANT"),
+    )
+    ran = small.apply(at=[alter], defaults=AT_ONCE.model_copy(update={"small_tables_at_once": 2}))
+    assert outcomes(ran) == ["done"] * (len(TABLES) - 1) + ["failed"]
+    assert "not as it was when the plan was made" in ran.outcome.steps[-1].message
+    assert not small.encrypted(TABLES[-1])

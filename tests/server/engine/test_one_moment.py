@@ -203,6 +203,38 @@ def test_a_table_that_is_altered_meanwhile_is_not_swapped(lab: Lab, what: str) -
     assert lab.names() - {"child", "theirs"} == {"t"}
 
 
+def test_a_definition_that_is_changed_while_the_copy_waits(lab: Lab) -> None:
+    """A default that came after the copy was made, and nothing else: the copy with the old one is not swapped in."""
+    lab.table("t", DEFINITION, ROWS)
+    resting(lab, "t")
+    with closing(lab.connect()) as old, old.cursor() as cursor:
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        at = [At(OLDER, lambda: lab.run(DEFINED["a default"])), At(OLDER, old.rollback)]
+        ran = lab.apply("t", defaults=BRIEF, at=at)
+    ran.assert_outcome("failed")
+    assert not lab.encrypted("t")
+    assert "DEFAULT '7'" in lab.show_create("t")
+    lab.assert_equal("t")
+
+
+def test_a_number_that_was_given_while_the_copy_waits_is_not_given_again(lab: Lab) -> None:
+    """An INSERT that was rolled back has used its number up, as it would have without us."""
+    lab.table("t", DEFINITION, ROWS)
+    resting(lab, "t")
+
+    def insert_and_roll_back() -> None:
+        with closing(lab.connect()) as app, app.cursor() as cursor:
+            cursor.execute("INSERT INTO t (v, n) VALUES ('a', 1), ('b', 2), ('c', 3)")
+            app.rollback()
+
+    with closing(lab.connect()) as old, old.cursor() as cursor:
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        ran = lab.apply("t", defaults=BRIEF, at=[At(OLDER, insert_and_roll_back), At(OLDER, old.rollback)])
+    ran.assert_outcome("done")
+    assert "AUTO_INCREMENT=704" in lab.show_create("t")
+    lab.assert_done("t")
+
+
 def test_the_number_of_rows_is_counted_not_believed(lab: Lab) -> None:
     """Statistics that call a table small do not make it small: it is copied with triggers, and nobody waits."""
     lab.table("t", "(id INT PRIMARY KEY, v VARCHAR(10)) STATS_AUTO_RECALC = 0")

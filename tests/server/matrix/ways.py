@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from migrator.model import Method
-from migrator.planner.plan import Policy
+from migrator.planner.plan import Defaults, Policy
+from tests.server.engine.kit import SMALL
 from tests.server.matrix.feature import Feature
 from tests.server.matrix.tables import TABLES
 from tests.server.matrix.types import TYPES
@@ -27,14 +28,26 @@ class Way:
     """Statements for each InnoDB table that bring it where only this method serves it; `{t}` as in features.
 
     Where the server refuses them, the method does not apply."""
+    defaults: Defaults = SMALL
+    at_rest: bool = False
+    """Nobody uses the tables while they are migrated; else everybody does."""
 
+
+IN_ONE_MOMENT: Final = "in one moment"
+"""The column of the shorter story that small tables have which nobody writes to."""
 
 _COPY: Final = Policy(mysql_tablespace=False)
 
-WAYS: Final = {
-    way.method: way
+WAYS: Final[dict[str, Way]] = {
+    str(way.method) if not way.at_rest else IN_ONE_MOMENT: way
     for way in (
         Way(Method.SHADOW_COPY, _COPY),
+        Way(
+            Method.SHADOW_COPY,
+            _COPY,
+            defaults=SMALL.model_copy(update={"one_moment_bytes": 2**20, "small_tables_at_once": 4}),
+            at_rest=True,
+        ),
         Way(Method.DIRECT_ALTER, _COPY.model_copy(update={"direct_below_bytes": 2**30})),
         Way(Method.TABLESPACE, _COPY, ("ALTER TABLE {t} TABLESPACE = `{s}_ts`",)),
         Way(Method.TABLESPACE_RELAY, _COPY, ("CREATE TRIGGER {own} BEFORE INSERT ON {t} FOR EACH ROW SET @own = 1",)),
