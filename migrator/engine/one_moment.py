@@ -55,16 +55,19 @@ def in_one_moment(work: Work) -> bool:
     small = replace(work, shadow=TableName(work.journal.schema, f"step_{work.step_id}_moment"))
     if any(one.name != small.shadow for one in work.journal.owned(work.session, work.step_id)):
         return False  # an earlier run had begun to copy it like a large one
-    if not swapped_already(small):
-        work.listen(PhaseStarted(work.subject, "one moment"))
-        began = work.clock.monotonic()
-        done = _is_small(small) and _copied_and_swapped(small)
-        work.listen(PhaseEnded(work.subject, "one moment", work.clock.monotonic() - began))
-        if not done:
-            drop_if_ours(work.session, work.journal, work.step_id, "shadow", small.shadow, work)
-            return False
-    finish(small)
-    return True
+    if swapped_already(small) or (_is_small(small) and _tried(small)):
+        finish(small)
+        return True
+    drop_if_ours(work.session, work.journal, work.step_id, "shadow", small.shadow, work)
+    return False
+
+
+def _tried(work: Work) -> bool:
+    work.listen(PhaseStarted(work.subject, "one moment"))
+    began = work.clock.monotonic()
+    done = _copied_and_swapped(work)
+    work.listen(PhaseEnded(work.subject, "one moment", work.clock.monotonic() - began))
+    return done
 
 
 def _is_small(work: Work) -> bool:
