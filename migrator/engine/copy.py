@@ -86,9 +86,9 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: 
                 chunk = _one_chunk(work, session, no, pacer.rows, passes, ending)
                 seconds = work.clock.monotonic() - began
             pacer.learn(chunk.rows, seconds)
-            done = chunk.range_done
+            done, workers = chunk.range_done, min(work.limits.workers, work.sessions.slots.now)
             total = ranges.count(chunk.rows, finished=done)
-            work.listen(ChunkCopied(work.subject, chunk.rows, seconds, total, work.table.rows, work.limits.workers))
+            work.listen(ChunkCopied(work.subject, chunk.rows, seconds, total, work.table.rows, workers))
         if done:
             work.listen(RangeCopied(work.subject, no, ranges.done, ranges.known))
 

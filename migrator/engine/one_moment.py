@@ -153,12 +153,12 @@ def _copied(work: Work) -> bool:
 
 
 def _is_as_it_was(work: Work, step: StepRow, definition: str, began: str) -> bool:
-    """False if anybody has changed the source since (rows, definition, triggers, who refers to it), or the copy."""
+    """False if anybody has changed the source since (rows, definition, triggers, who refers to it), or the copy, whose
+    definition was the source's."""
     session, name = work.session, work.table.name
     return (
         table_proof(session, name) == step.source_ids
         and table_proof(session, work.shadow) == step.shadow_ids
-        and comparable(definition, name.name) == comparable(step.definition, name.name)
         and comparable(show_create(session, work.shadow), work.shadow.name) == comparable(definition, name.name)
         and not _changed_since(work, began)
     )
