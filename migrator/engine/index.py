@@ -46,8 +46,10 @@ def build_indexes(work: Work) -> None:
 
 
 def _sort_settings(work: Work) -> None:
+    """No more than an eighth of the buffer pool, whatever the plan says: a server is as large as its pool."""
+    pool = int(work.session.value("SELECT @@innodb_buffer_pool_size"))
     for name, value in (
-        ("innodb_ddl_buffer_size", work.limits.index_build_memory_bytes),
+        ("innodb_ddl_buffer_size", min(work.limits.index_build_memory_bytes, pool // 8)),
         ("innodb_ddl_threads", 2),
         ("innodb_parallel_read_threads", 2),
     ):

@@ -191,7 +191,7 @@ class Defaults(_Part):
     swap_wait_seconds: Annotated[WholeSeconds, Field(ge=1, le=7 * 86400)] = 600
     """How long the swap may wait for transactions that are older than the copy. Traffic flows meanwhile."""
     index_build_memory_bytes: Annotated[ByteCount, Field(ge=64 * 2**10, le=4 * 2**30)] = 64 * 2**20
-    """Sort memory for building the secondary indexes (innodb_ddl_buffer_size)."""
+    """Sort memory for building the secondary indexes (innodb_ddl_buffer_size); an eighth of the buffer pool at most."""
     max_extra_disk_bytes: Annotated[ByteCount, Field(ge=0)] | None = None
     """The peak of extra disk that the whole plan may need; a plan that needs more is blocked. null: no limit."""
 

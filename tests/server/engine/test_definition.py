@@ -7,8 +7,8 @@ import re
 import pytest
 
 from migrator.events import ChunkCopied
-from tests.server.engine.kit import WEIRD, At, Lab, each, name, phase
-from tests.server.engine.test_rows import NUMBERS
+from tests.server.engine.kit import SMALL, WEIRD, At, Lab, ddl, each, name, phase
+from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
 
 SOME = f"({NUMBERS.format(700)}) AS many"
 
@@ -173,3 +173,21 @@ def test_a_primary_key_that_the_server_made_and_hides_keeps_its_values(lab: Lab)
     ran.assert_outcome("done")
     assert [column for column, _, _ in lab.columns("t")] == ["my_row_id", "u", "v"]
     lab.assert_done("t")
+
+
+@pytest.mark.parametrize("wanted", [4 * 2**30, 3 * 2**20])
+def test_the_index_build_takes_no_more_memory_than_the_server_has(lab: Lab, wanted: int) -> None:
+    """Whatever the plan says, an eighth of the buffer pool at most; less if the plan says so."""
+    lab.table("t", *BY_NUMBER)
+    seen: list[int] = []
+
+    def look() -> None:
+        values = lab.rows(
+            "SELECT VARIABLE_VALUE FROM performance_schema.variables_by_thread"
+            " WHERE VARIABLE_NAME = 'innodb_ddl_buffer_size' AND VARIABLE_VALUE <> @@GLOBAL.innodb_ddl_buffer_size"
+        )
+        seen.extend(int(value) for (value,) in values)
+
+    defaults = SMALL.model_copy(update={"index_build_memory_bytes": wanted})
+    lab.apply("t", defaults=defaults, at=[At(ddl("ADD UNIQUE KEY"), look)]).assert_outcome("done")
+    assert seen == [min(wanted, int(lab.value("SELECT @@innodb_buffer_pool_size")) // 8)]

@@ -272,6 +272,7 @@ def test_the_number_of_rows_is_counted_not_believed(lab: Lab) -> None:
     ran = lab.apply("t", defaults=BRIEF)
     ran.assert_outcome("done")
     assert like_a_large_one(ran)
+    assert ran.of(Moment)[0].purpose == "log triggers"
     lab.assert_done("t")
 
 
