@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from migrator.engine.cleanup import CleanupOptions, cleanup
-from migrator.events import Backlog, ChunkCopied, Event, Noticed, StepEnded, StepStarted
+from migrator.events import Backlog, ChunkCopied, Event, Noticed, RunStarted, StepEnded, StepStarted
 from migrator.model import Method
 from tests.server.engine.kit import SMALL, At, Beside, Crash, Do, Lab, Ran, crash, ddl, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
@@ -97,7 +97,7 @@ def test_a_parked_table_that_cannot_be_drained(lab: Lab) -> None:
     def drop() -> None:
         lab.run("DROP TABLE _z_shadow")
 
-    ran = beside_another_table(lab, meanwhile, At(lambda event: isinstance(event, StepStarted), drop))
+    ran = beside_another_table(lab, meanwhile, At(lambda event: isinstance(event, RunStarted), drop))
     assert noticed(ran.events) == ["parked-not-drained"]
     assert [event.outcome for event in ran.of(StepEnded)] == ["done", "failed"]
     assert lab.names() == {"a", "_a_retained", "z"}
