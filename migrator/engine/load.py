@@ -47,8 +47,7 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
     server that is busy when it begins is met with one worker.
     """
     over, slots = threading.Event(), sessions.slots
-
-    seen: list[int] = []
+    seen, met = list[int](), list[BaseException]()
 
     def look(*, steep: bool = False) -> None:
         try:
@@ -65,8 +64,11 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
             listen(Workers("", slots.now, slots.most, mean))
 
     def watch() -> None:
-        while not clock.wait(over, LOOK_EVERY_SECONDS):
-            look()
+        try:
+            while not clock.wait(over, LOOK_EVERY_SECONDS):
+                look()
+        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread and raised there
+            met.append(error)
 
     look(steep=True)
     thread = threading.Thread(target=watch, name="load")
@@ -76,3 +78,5 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
     finally:
         over.set()
         thread.join()
+    if met:
+        raise met[0]

@@ -198,6 +198,18 @@ CASES: Final = (
         lambda scale: [_sysbench("sbtest", _rows(2_000_000, scale))],
     ),
     Case(
+        "h",
+        "does a row cost the same in a smaller table: (a)'s, a quarter of the rows",
+        lambda scale: [_sysbench("quarter", _rows(500_000, scale))],
+        ("migrator",),
+    ),
+    Case(
+        "x",
+        "and in a larger one: (a)'s, four times the rows",
+        lambda scale: [_sysbench("fourfold", _rows(8_000_000, scale))],
+        ("migrator",),
+    ),
+    Case(
         "b",
         "wide rows, six secondary indexes, one of them unique on a random UUID",
         lambda scale: [TableOf("wide", _rows(1_000_000, scale), _WIDE, _WIDE_ROW, _WIDE_INDEXES)],
