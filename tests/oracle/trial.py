@@ -219,7 +219,8 @@ def _migrate(lab: Lab, scene: Scene, stage: Stage, told: Told, *, rollback_hours
             counted[type(event)] += 1
             stage.meet(event)
 
-    plan = lab.plan(scene.schema.table, defaults=SMALL.model_copy(update={"rollback_hours": rollback_hours}))
+    defaults = {"rollback_hours": rollback_hours, "one_moment_bytes": 2**21 if told.seed % 3 == 0 else 0}
+    plan = lab.plan(scene.schema.table, defaults=SMALL.model_copy(update=defaults))
     (step,) = plan.steps
     if step.method is not scene.schema.method:
         told.wrong.append(f"method {step.method}, not {scene.schema.method}: {step.why}")
