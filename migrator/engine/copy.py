@@ -81,10 +81,7 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: 
             work.checkpoint(ending)
             if ending.is_set():
                 return
-            with work.place():
-                began = work.clock.monotonic()
-                chunk = _one_chunk(work, session, no, pacer.rows, passes, ending)
-                seconds = work.clock.monotonic() - began
+            chunk, seconds = _one_chunk(work, session, no, pacer.rows, passes, ending)
             pacer.learn(chunk.rows, seconds)
             done, workers = chunk.range_done, min(work.limits.workers, work.sessions.slots.now)
             total = ranges.count(chunk.rows, finished=done)
@@ -93,21 +90,29 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: 
             work.listen(RangeCopied(work.subject, no, ranges.done, ranges.known))
 
 
-def _one_chunk(work: Work, session: Session, no: int, rows: int, passes: Passes, ending: threading.Event) -> Copied:
-    """A chunk; where a unique index was there from the start, again after the drain.
+def _one_chunk(
+    work: Work, session: Session, no: int, rows: int, passes: Passes, ending: threading.Event
+) -> tuple[Copied, float]:
+    """A chunk, and how many seconds it took; where a unique index was there from the start, again after the drain.
 
     A row that has handed its unique value (or has moved) on to a place that is copied now can still stand
     in the shadow as it was.
     """
+
+    def once() -> tuple[Copied, float]:
+        with work.place():
+            began = work.clock.monotonic()
+            return session.transaction(lambda inner: copy_chunk(work, inner, no, rows)), work.clock.monotonic() - began
+
     for _ in range(DUPLICATE_TRIES):
         try:
-            return session.transaction(lambda inner: copy_chunk(work, inner, no, rows))
+            return once()
         except SqlError as error:
             if error.number != DUPLICATE:
                 raise
             passes.wait_for_a_whole_one(ending)
             work.checkpoint()
-    return session.transaction(lambda inner: copy_chunk(work, inner, no, rows))
+    return once()
 
 
 def copy_chunk(work: Work, session: Session, no: int, rows_at_most: int) -> Copied:

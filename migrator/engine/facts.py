@@ -41,7 +41,11 @@ class Facts:
         try:
             looks = {name: _look(session, name) for name in names}
             found = {table.name: Known(table, *looks[table.name]) for table in read_tables(session, names)}
-        except (SqlError, MigratorError):
+        except SqlError as error:
+            if error.link_lost:
+                session.reconnect()
+            return
+        except MigratorError:
             return
         with self._lock:
             self._read |= found

@@ -36,8 +36,7 @@ def build_indexes(work: Work) -> None:
         _sort_settings(work)
         try:
             for names in together(work.table, missing):
-                with work.place():
-                    work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow)
+                work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow, works_on_rows=True)
         except SqlError as error:
             if error.number != DUPLICATE or attempt == TRIES:
                 raise

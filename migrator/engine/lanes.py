@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from migrator.engine.steps import Run, do_step, outcome_of
 from migrator.engine.work import side_by_side
+from migrator.errors import MigratorError
 from migrator.planner.order import groups, run_order
 from migrator.planner.plan import Step
 from migrator.report.values import StepOutcome
@@ -59,23 +59,23 @@ def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -
                 outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), rest)
 
     run.facts.read_ahead(run.session, [step.table for step in group if step.table is not None])
-    with _copies_encrypted_from_the_start(run, group):
+    # Before each group, so also where an earlier one could not set it back; a run that dies leaves it to the next.
+    tables = [step.table for step in group if step.table is not None]
+    _encrypt_new_tables(run, encrypt=all(map(run.facts.has_its_own_file, tables)))
+    try:
         side_by_side([lane] * lanes)
+    finally:
+        _encrypt_new_tables(run, encrypt=False)
     return [outcomes[step.name] for step in group]
 
 
-@contextmanager
-def _copies_encrypted_from_the_start(run: Run, group: Sequence[Step]) -> Iterator[None]:
-    """For the body, where no table of the group lies in a shared tablespace; see `Journal.encrypt_new_tables`."""
-    if not all(run.facts.has_its_own_file(step.table) for step in group if step.table is not None):
-        yield
-        return
-    run.journal.encrypt_new_tables(run.session, encrypt=True)
+def _encrypt_new_tables(run: Run, *, encrypt: bool) -> None:
+    """See `Journal.encrypt_new_tables`. What goes wrong is met by whoever works next; nobody relies on this."""
     try:
-        yield
-    finally:
-        if connected(run):  # else the next run does it
-            run.journal.encrypt_new_tables(run.session, encrypt=False)
+        with run.sessions.borrow() as session:
+            run.journal.encrypt_new_tables(session, encrypt=encrypt)
+    except (SqlError, MigratorError):
+        return
 
 
 def _with_one_worker(step: Step) -> Step:

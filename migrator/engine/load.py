@@ -19,21 +19,29 @@ SMOOTHED_OVER: Final = 3
 """Looks whose mean counts: a single one can meet a burst."""
 
 
+_OURS: Final = (
+    "SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
+    " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s"
+)
+
+
 def others_running(session: Session, purpose: str) -> int:
     """How many sessions but those of this run (by their program name) run a statement now. No locks.
 
+    0 where the server does not keep program names: then nobody can tell, and workers stay as they are.
     Those that wait for a metadata lock are left out: they may wait for us, and fewer workers would not help them. A
     replica's appliers are, too: they seem to run a statement at all times.
     """
     return int(
         session.value(
-            "SELECT COUNT(*) FROM performance_schema.threads WHERE TYPE = 'FOREGROUND'"
+            f"SELECT IF(CONNECTION_ID() NOT IN ({_OURS}), 0, COUNT(*))"
+            " FROM performance_schema.threads WHERE TYPE = 'FOREGROUND'"
             " AND NAME NOT LIKE 'thread/sql/slave%%' AND NAME NOT LIKE 'thread/sql/replica%%'"
             " AND PROCESSLIST_COMMAND IN ('Query', 'Execute')"
             " AND COALESCE(PROCESSLIST_STATE, '') NOT LIKE 'Waiting for%%lock'"
-            " AND PROCESSLIST_ID NOT IN (SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
-            " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s)",
-            (purpose,),
+            " AND COALESCE(PROCESSLIST_STATE, '') <> 'User lock'"
+            f" AND PROCESSLIST_ID NOT IN ({_OURS})",
+            (purpose, purpose),
         )
     )
 

@@ -21,6 +21,7 @@ def wait_out_older(work: Work, reason: str) -> str:
     A marker transaction of our own shows that the list was made after it began. Threads of a run that ask at the
     same time wait together (`Rounds`). Locks nothing.
     """
+    work.checkpoint()
     if nobody_is_in_a_transaction(work.session, work.lease.purpose):
         return ""
     return work.sessions.rounds.one(lambda: _wait(work, reason))

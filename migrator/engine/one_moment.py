@@ -52,14 +52,27 @@ def in_one_moment(work: Work) -> bool:
     A shared metadata lock on the source for milliseconds; then one exclusive moment, for the comparison (0.1 s at
     most) and the RENAME. Safe to repeat: what an earlier run has made is made anew, unless that run had swapped.
     """
+    work.checkpoint()
     small = replace(work, shadow=TableName(work.journal.schema, f"step_{work.step_id}_moment"))
-    if any(one.name != small.shadow for one in work.journal.owned(work.session, work.step_id)):
+    owned = work.journal.owned(work.session, work.step_id)
+    if any(one.name != small.shadow and one.kind != "retained" for one in owned):
         return False  # an earlier run had begun to copy it like a large one
-    if swapped_already(small) or (_is_small(small) and _tried(small)):
+    if swapped_already(small):
         finish(small)
         return True
-    drop_if_ours(work.session, work.journal, work.step_id, "shadow", small.shadow, work)
+    _forget_copy(small)
+    if _is_small(small) and _tried(small):
+        finish(small)
+        return True
+    _forget_copy(small)
     return False
+
+
+def _forget_copy(work: Work) -> None:
+    """Drop the copy of an attempt that came to nothing, so that nobody looks for it after a change of the source."""
+    if work.step().shadow_ids:
+        work.journal.set_step(work.session, work.step_id, shadow_ids="")
+    drop_if_ours(work.session, work.journal, work.step_id, "shadow", work.shadow, work)
 
 
 def _tried(work: Work) -> bool:
@@ -81,7 +94,7 @@ def _copied_and_swapped(work: Work) -> bool:
     began = str(work.session.value("SELECT NOW()"))
     if _changed_since(work, began) or not _copied(work):
         return False
-    step, counter = work.step(), counter_of(work.session, work.shadow)
+    step, counter, seen = work.step(), counter_of(work.session, work.shadow), list[ChunkVerified]()
     wait_until_it_may(work)
 
     def attempt() -> bool:
@@ -90,15 +103,21 @@ def _copied_and_swapped(work: Work) -> bool:
         tables = [work.table.name, work.shadow]
         with locked(work, "compare and swap", tables, lock_to_compare(*tables)) as held:
             definition = show_create(work.session, work.table.name)
-            if not _is_as_it_was(work, step, definition, began) or not _is_the_copy(work, held):
+            if not _is_as_it_was(work, step, definition, began) or not (equal := _equal(work, held)):
                 return False
             now = auto_increment(definition)
             if now is not None and now != counter:
                 held.ddl(set_auto_increment(work.shadow, now))
             held.ddl(rename(work.table.name, work.shadow, work.retained))
+            seen.append(equal)
         return True
 
-    return rename_surely(work, [work.table.name, work.shadow], attempt)
+    if not rename_surely(work, [work.table.name, work.shadow], attempt):
+        return False
+    for one in seen:  # none, where the connection was lost right after the RENAME
+        work.listen(one)
+        work.journal.add_to_step(work.session, work.step_id, rows_copied=one.rows, rows_verified=one.rows)
+    return True
 
 
 def _changed_since(work: Work, began: str) -> bool:
@@ -135,12 +154,13 @@ def _copied(work: Work) -> bool:
     began = work.clock.monotonic()
     (everything,) = parts_of(session, work, None, None)
     bound = MOST_ROWS_IN_ONE_MOMENT + 1
-    rows = session.run_exact(copy_part(table, work.shadow, work.key.name, work.key_columns, everything, bound))
+    copy = copy_part(table, work.shadow, work.key.name, work.key_columns, everything, bound)
+    with work.place():
+        rows = session.transaction(lambda inner: inner.run_exact(copy))
     seconds = work.clock.monotonic() - began
     if rows == bound:
         return False
     work.listen(ChunkCopied(work.subject, rows, seconds, rows, table.rows, 1))
-    work.journal.add_to_step(session, work.step_id, rows_copied=rows, seconds=seconds)
     source = show_create(session, table.name)
     counter = auto_increment(source)
     if counter is not None and counter != counter_of(session, work.shadow):
@@ -164,17 +184,15 @@ def _is_as_it_was(work: Work, step: StepRow, definition: str, began: str) -> boo
     )
 
 
-def _is_the_copy(work: Work, held: Held) -> bool:
-    """True if every row is the same in both, and that was seen in good time."""
+def _equal(work: Work, held: Held) -> ChunkVerified | None:
+    """What there is to tell if every row is the same in both, and that was seen in good time."""
     began = work.clock.monotonic()
     try:
         rows = rows_if_equal(work, held.session, longest_seconds=LONGEST_COMPARISON_SECONDS)
     except SqlError as error:
         if error.number != _TOO_LONG:
             raise
-        return False
+        return None
     if rows is None:
-        return False
-    work.listen(ChunkVerified(work.subject, rows, work.clock.monotonic() - began, rows, work.table.rows))
-    work.journal.add_to_step(work.session, work.step_id, rows_verified=rows)
-    return True
+        return None
+    return ChunkVerified(work.subject, rows, work.clock.monotonic() - began, rows, work.table.rows)

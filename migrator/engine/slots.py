@@ -26,8 +26,8 @@ class Slots:
         """A place for the body; while it waits for one, `check` is called now and then and may raise."""
         with self._changed:
             while self._taken >= self.now:
-                if not self._changed.wait(0.1):
-                    check()
+                self._changed.wait(0.1)
+                check()
             self._taken += 1
         try:
             yield

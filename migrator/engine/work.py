@@ -6,7 +6,7 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -149,16 +149,21 @@ class Work:
         noted = json.dumps({"doing": leg_words(event)})
         self.journal.set_step(self.session, self.step_id, waiting=noted)
 
-    def ddl(self, statement: Sql, *, on: TableName | None = None) -> None:
+    def ddl(self, statement: Sql, *, on: TableName | None = None, works_on_rows: bool = False) -> None:
         """Send a statement that changes a definition, and tell before and after.
 
         Only for what the application does not use. Repeated while somebody keeps a metadata lock on the
-        table `on`: see `patiently`.
+        table `on`: see `patiently`. What works on rows takes one of the run's places for each try.
         """
+
+        def send() -> None:
+            with self.place() if works_on_rows else nullcontext():
+                self.session.run(statement)
+
         shown = statement.shown
         self.listen(DdlStarting(self.subject, shown))
         began = self.clock.monotonic()
-        self.patiently(lambda: self.session.run(statement), on=on)
+        self.patiently(send, on=on)
         self.listen(DdlDone(self.subject, shown, self.clock.monotonic() - began))
 
     def patiently(self, send: Callable[[], object], *, on: TableName | None) -> None:

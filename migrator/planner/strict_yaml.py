@@ -92,6 +92,11 @@ def scalar(text: str) -> object:
 def parse(text: str) -> Document:
     """The document; raises `StrictYamlError`."""
     document = Document()
+    if "\x85" in text:
+        line = text[: text.index("\x85")].count("\n") + 1
+        raise StrictYamlError(
+            "a NEL character (U+0085), which YAML reads as the end of a line", Mark(line, 1), "remove it"
+        )
     try:
         events = yaml.parse(text, Loader=_LOADER)
         document.data = _document(_Events(events), document)

@@ -551,9 +551,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "one moment: every row is compared under the lock",
-        "migrator/engine/one_moment.py",
-        " or not _is_the_copy(work, held):",
-        ":",
+        "migrator/engine/verify.py",
+        "    return source if source == shadow == equal else None",
+        "    return source",
         _in("test_one_moment", "test_a_copy_that_is_not_the_table_is_not_swapped_in"),
     ),
     Mutation(
@@ -594,8 +594,8 @@ MUTATIONS: Final = (
     Mutation(
         "one moment: a copy that was begun with triggers goes on with them",
         "migrator/engine/one_moment.py",
-        "    if any(one.name != small.shadow for one in",
-        "    if any(one is None for one in",
+        "    if any(one.name != small.shadow and",
+        "    if any(one is None and",
         _in("test_one_moment", "test_a_copy_with_triggers_is_not_begun_anew"),
     ),
     Mutation(
@@ -639,5 +639,26 @@ MUTATIONS: Final = (
         "if known is not None and (known.proof, known.definition) == look and",
         "if known is not None and",
         _in("test_lanes", "test_a_table_that_is_altered_before_its_turn"),
+    ),
+    Mutation(
+        "one moment: a swapped table is known by the journal's note of its old one",
+        "migrator/engine/one_moment.py",
+        ' and one.kind != "retained" for one in owned):',
+        " for one in owned):",
+        _in("test_one_moment", "test_a_run_that_dies_between_its_notes"),
+    ),
+    Mutation(
+        "one moment: what an attempt in vain has left is forgotten",
+        "migrator/engine/one_moment.py",
+        "    if work.step().shadow_ids:\n",
+        "    if False:\n",
+        _in("test_one_moment", "test_a_source_that_is_truncated_after_an_attempt_in_vain"),
+    ),
+    Mutation(
+        "one moment: a pause holds",
+        "migrator/engine/one_moment.py",
+        "    work.checkpoint()\n",
+        "",
+        _in("test_one_moment", "test_a_paused_run_begins_no_small_table"),
     ),
 )

@@ -28,6 +28,7 @@ def test_neighbours_that_are_small_copies_are_one_group() -> None:
     assert [len(group) for group in groups(steps, 4)] == [2, 1, 1, 1, 3]
     assert [step for group in groups(steps, 4) for step in group] == steps
     assert [len(group) for group in groups(steps, 1)] == [1] * 8
+    assert [len(group) for group in groups([steps[0]] * 250, 4)] == [100, 100, 50]
 
 
 def test_who_asks_during_a_round_gets_the_next_one() -> None:

@@ -268,6 +268,7 @@ BAD = [
     ("databases: []", "databases: [\tx]\n\t", "not YAML", "mend the file"),
     ("  tables: []", "  tables: [orders]", "'orders' names no schema", ""),
     ("format: 1\n", "format: 1\n---\n", "a second document begins here", "remove the ---"),
+    ("format: 1\n", "# a\x85format: 1\n", "U+0085", "remove it"),
     ("format: 1\n", "%YAML 1.1\n---\nformat: 1\n", "directives", "remove the line"),
     ("format: 1\n", "? [a]\n: b\nformat: 1\n", "a key must be a name", "quotes"),
 ]
