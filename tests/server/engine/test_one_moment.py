@@ -431,12 +431,13 @@ def test_a_source_that_is_truncated_after_an_attempt_in_vain(lab: Lab) -> None:
 
 
 def test_a_paused_run_begins_no_small_table(lab: Lab) -> None:
-    """A pause holds for what is done in one moment, too; afterwards it goes on."""
+    """A pause holds for what is done in one moment, too: not even a copy is made; afterwards it goes on."""
     for table in ("t1", "t2", "t3"):
         lab.table(table, DEFINITION, ROWS)
     for table in ("t1", "t2", "t3"):
         resting(lab, table)
     encrypted: list[bool] = []
+    begun: list[int] = []
     with closing(lab.session()) as control, ExitStack() as stack:
 
         def pause() -> None:
@@ -445,6 +446,7 @@ def test_a_paused_run_begins_no_small_table(lab: Lab) -> None:
 
         def look_and_go_on() -> None:
             encrypted.extend(lab.encrypted(table) for table in ("t1", "t2", "t3"))
+            begun.append(lab.value("SELECT COUNT(*) FROM migrator.objects WHERE kind = 'shadow'"))
             with closing(lab.session()) as other:
                 Journal().pause(other, paused=False)
 
@@ -456,6 +458,7 @@ def test_a_paused_run_begins_no_small_table(lab: Lab) -> None:
         ran = lab.apply("t1", "t2", "t3", defaults=BRIEF, at=[ended, paused])
     assert [step.outcome for step in ran.outcome.steps] == ["done"] * 3
     assert encrypted == [True, False, False]
+    assert begun == [0]
     for table in ("t1", "t2", "t3"):
         lab.assert_done(table)
 
