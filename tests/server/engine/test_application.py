@@ -32,8 +32,8 @@ class Shop:
             number = 0
             while not self.over.wait(self._pause):
                 number += 1
-                mine = self._random.randrange(50_000) * 2 + self._seed % 2
-                other = (mine * 7 + self._seed) % 50_000 * 2 + self._seed % 2
+                mine = self._random.randrange(125_000) * 2 + self._seed % 2
+                other = (mine * 7 + self._seed) % 125_000 * 2 + self._seed % 2
                 began = monotonic()
                 try:
                     cursor.execute(f"SELECT v, u FROM {self._table} WHERE id IN ({mine}, {other})")
@@ -51,9 +51,9 @@ class Shop:
 
 
 def test_a_busy_shop_sees_no_error(lab: Lab) -> None:
-    """100 transactions a second beside the whole migration of 100,000 rows: not one error, no long wait, no lost row."""
+    """100 transactions a second beside the whole migration of 250,000 rows: not one error, no long wait, no lost row."""
     definition = BY_NUMBER[0].replace("VARCHAR(80)", "VARCHAR(120)")
-    lab.table("t", definition, f"SELECT n, n, REPEAT('x', 100), n % 7 FROM ({NUMBERS.format(100_000)}) AS many")
+    lab.table("t", definition, f"SELECT n, n, REPEAT('x', 100), n % 7 FROM ({NUMBERS.format(250_000)}) AS many")
     shops = [Shop(lab, "t", seed, 50) for seed in (1, 2)]
     plan = lab.plan("t", defaults=Defaults(workers=2, chunk_time_seconds=0.2))
     with Beside(shops[0].work), Beside(shops[1].work):
