@@ -150,7 +150,7 @@ def _rebuilt(work: Work) -> OwnerUnknown:
 def _too_old(work: Work, who: str) -> Failed:
     return Failed(
         f"{work.table.name} is copied, but transactions older than the copy are still open: {who}",
-        remedy="apply again when they have ended: the swap is all that is left, but for a small table's copy",
+        remedy="apply again when they have ended: the swap is all that is left (a small table is copied anew)",
     )
 
 
