@@ -10,6 +10,7 @@ from typing import Final
 from migrator.clock import Clock
 from migrator.db import Session
 from migrator.engine.sessions import Sessions
+from migrator.engine.work import beside
 from migrator.errors import MigratorError
 from migrator.events import Listener, Workers
 from migrator.sql_errors import SqlError
@@ -54,8 +55,7 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
     A look every half second, by a session of its own; locks nothing. Without an answer the number stays as it is. A
     server that is busy when it begins is met with one worker.
     """
-    over, slots = threading.Event(), sessions.slots
-    seen, met = list[int](), list[BaseException]()
+    slots, seen = sessions.slots, list[int]()
 
     def look(*, steep: bool = False) -> None:
         try:
@@ -71,20 +71,10 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
         if slots.now != before:
             listen(Workers("", slots.now, slots.most, mean))
 
-    def watch() -> None:
-        try:
-            while not clock.wait(over, LOOK_EVERY_SECONDS):
-                look()
-        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread and raised there
-            met.append(error)
+    def watch(over: threading.Event) -> None:
+        while not clock.wait(over, LOOK_EVERY_SECONDS):
+            look()
 
     look(steep=True)
-    thread = threading.Thread(target=watch, name="load")
-    thread.start()
-    try:
+    with beside("load", watch):
         yield
-    finally:
-        over.set()
-        thread.join()
-    if met:
-        raise met[0]

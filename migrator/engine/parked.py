@@ -24,7 +24,7 @@ from migrator.engine.objects import trigger_names
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
-from migrator.engine.work import Work, limits_of, work_on
+from migrator.engine.work import Work, beside, limits_of, work_on
 from migrator.errors import LeaseLost, LogOverflow, MigratorError, ServerUnreachable, SourceChanged, Stopped
 from migrator.events import Listener, Noticed
 from migrator.inventory import read_tables
@@ -121,23 +121,8 @@ def tending(tender: Tender) -> Iterator[None]:
 
     Locks what `drain_pass` and `give_up` lock.
     """
-    over, met = threading.Event(), list[BaseException]()
-
-    def tend() -> None:
-        try:
-            _tend_all(tender, over)
-        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread and raised there
-            met.append(error)
-
-    thread = threading.Thread(target=tend, name="tender")
-    thread.start()
-    try:
+    with beside("tender", lambda over: _tend_all(tender, over)):
         yield
-    finally:
-        over.set()
-        thread.join()
-    if met:
-        raise met[0]
 
 
 def _tend_all(tender: Tender, over: threading.Event) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -282,6 +282,31 @@ def side_by_side(jobs: Sequence[Callable[[threading.Event], None]]) -> None:
     if errors:
         # A stop that was asked for is less telling than what went wrong.
         raise next((e for e in errors if not isinstance(e, Stopped)), errors[0])
+
+
+@contextmanager
+def beside(name: str, job: Callable[[threading.Event], None]) -> Iterator[None]:
+    """While the body runs, run a job in a thread of its own; its event says when the body is over.
+
+    What the job raised is raised then, unless the body itself raised.
+    """
+    over, met = threading.Event(), list[BaseException]()
+
+    def run() -> None:
+        try:
+            job(over)
+        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread and raised there
+            met.append(error)
+
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if met:
+        raise met[0]
 
 
 def tell_event(listen: Listener) -> Listener:
