@@ -137,7 +137,7 @@ def test_a_busy_shop_sees_neither_the_swap_nor_the_rollback(lab: Lab) -> None:
     """100 transactions a second from before the swap until after the rollback: not one error, no lost row."""
     definition = BY_NUMBER[0].replace("VARCHAR(80)", "VARCHAR(120)")
     lab.table("t", definition, f"SELECT n, n, REPEAT('x', 100), n % 7 FROM ({NUMBERS.format(100_000)}) AS many")
-    shops = [Shop(lab, "t", seed, 50) for seed in (1, 2)]
+    shops = [Shop(lab, "t", seed, 50, rows=100_000) for seed in (1, 2)]
     plan = lab.plan("t", defaults=Defaults(workers=2, chunk_time_seconds=0.2, rollback_hours=24))
     with Beside(shops[0].work), Beside(shops[1].work):
         try:
