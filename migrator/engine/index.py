@@ -40,7 +40,7 @@ def build_indexes(work: Work) -> None:
         except SqlError as error:
             if error.number != DUPLICATE or attempt == TRIES:
                 raise
-    same_definition(work, source)
+    check_same_definition(work, source, show_create(work.session, work.shadow))
     make_statistics(work)
 
 
@@ -59,13 +59,11 @@ def _sort_settings(work: Work) -> None:
                 raise
 
 
-def same_definition(work: Work, source: str) -> None:
-    """Raise `Mismatch` unless the shadow's definition is the given one of the source. No locks."""
-    name = work.table.name.name
-    shadow = comparable(show_create(work.session, work.shadow), work.shadow.name)
-    expected = comparable(source, name)
-    if shadow != expected:
-        items = sorted(set(shadow[0]) ^ set(expected[0])) or ["order of columns or indexes, or table options"]
+def check_same_definition(work: Work, source: str, shadow: str) -> None:
+    """Raise `Mismatch` unless the shadow's definition is that of the source."""
+    found, expected = comparable(shadow, work.shadow.name), comparable(source, work.table.name.name)
+    if found != expected:
+        items = sorted(set(found[0]) ^ set(expected[0])) or ["order of columns or indexes, or table options"]
         raise Mismatch(
             f"the shadow's definition is not that of {work.table.name}: {'; '.join(items)[:500]}",
             remedy="nothing was swapped; apply again copies this table anew; if it comes again, report it with the"

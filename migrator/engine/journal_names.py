@@ -35,13 +35,28 @@ class JournalNames:
         )
         return [Owned(int(r[0]), r[1], TableName(r[2], r[3]), r[4], r[5]) for r in rows]
 
+    def owned_one(self, session: Session, kind: str, name: TableName) -> Owned | None:
+        """One name, if it is ours as that kind."""
+        row = session.row(
+            f"SELECT step_id, state, proof FROM {self._at}.objects WHERE kind = %s AND schema_name = %s AND name = %s",
+            (kind, name.schema, name.name),
+        )
+        return Owned(int(row[0]), kind, name, row[1], row[2]) if row else None
+
     def intend(self, session: Session, step_id: int, kind: str, name: TableName, proof: str = "") -> None:
         """Say that a name will be made, and by what it can be told. The caller has just seen that nobody holds it."""
+        self._note(session, step_id, kind, name, "intended", proof)
+
+    def exists_already(self, session: Session, step_id: int, kind: str, name: TableName, proof: str) -> None:
+        """Say that what has this proof is ours, and has that name or is about to get it."""
+        self._note(session, step_id, kind, name, "made", proof)
+
+    def _note(self, session: Session, step_id: int, kind: str, name: TableName, state: str, proof: str) -> None:
         session.run(
-            f"INSERT INTO {self._at}.objects VALUES (%s, %s, %s, %s, 'intended', %s, UTC_TIMESTAMP(6))"
-            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = 'intended', proof = VALUES(proof),"
+            f"INSERT INTO {self._at}.objects VALUES (%s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))"
+            " ON DUPLICATE KEY UPDATE step_id = VALUES(step_id), state = VALUES(state), proof = VALUES(proof),"
             " noted_at = UTC_TIMESTAMP(6)",
-            (step_id, kind, name.schema, name.name, proof),
+            (step_id, kind, name.schema, name.name, state, proof),
         )
 
     def made(self, session: Session, kind: str, name: TableName, proof: str) -> None:
@@ -60,21 +75,18 @@ class JournalNames:
         )
 
     def becomes(self, session: Session, step_id: int, *, retained: TableName, proof: str) -> None:
-        """After the swap: the step has no shadow any more, the old table is ours to keep and to clean up."""
+        """After the swap: the step has no shadow any more, the old table is ours to keep and to clean up.
 
-        def note(at: Session) -> None:
-            at.run(f"DELETE FROM {self._at}.objects WHERE step_id = %s AND kind = 'shadow'", (step_id,))
-            self.intend(at, step_id, "retained", retained, proof)
-            self.made(at, "retained", retained, proof)
-
-        session.transaction(note)
+        Two statements, so in a transaction of the caller's.
+        """
+        session.run(f"DELETE FROM {self._at}.objects WHERE step_id = %s AND kind = 'shadow'", (step_id,))
+        self.exists_already(session, step_id, "retained", retained, proof)
 
     def goes_back(self, session: Session, step_id: int, *, shadow: TableName, retained: TableName, proof: str) -> None:
         """After a rollback: the encrypted table bears the shadow's name again and is ours to drop. Safe to repeat."""
 
         def note(at: Session) -> None:
-            self.intend(at, step_id, "shadow", shadow, proof)
-            self.made(at, "shadow", shadow, proof)
+            self.exists_already(at, step_id, "shadow", shadow, proof)
             self.gone(at, "retained", retained)
 
         session.transaction(note)

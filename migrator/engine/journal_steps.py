@@ -179,12 +179,13 @@ class JournalSteps:
             (rows_copied, rows_verified, seconds, step_id),
         )
 
-    def close_step(self, session: Session, step_id: int, state: str, message: str = "") -> None:
-        """The step is over: done, failed, given-up or void."""
+    def close_step(self, session: Session, step_id: int, state: str, message: str = "", **fields: object) -> None:
+        """The step is over: swapped, done, failed, given-up or void. Other fields with it."""
+        more = "".join(f", {field} = %s" for field in fields)
         session.run(
-            f"UPDATE {self._at}.steps SET state = %s, message = %s, waiting = '', ended_at = UTC_TIMESTAMP(6)"
+            f"UPDATE {self._at}.steps SET state = %s, message = %s, waiting = '', ended_at = UTC_TIMESTAMP(6){more}"
             " WHERE id = %s",
-            (state, message, step_id),
+            (state, message, *fields.values(), step_id),
         )
 
     def forget_step(self, session: Session, step_id: int) -> None:

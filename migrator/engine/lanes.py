@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from migrator.engine.steps import Run, do_step, outcome_of
 from migrator.engine.work import side_by_side
@@ -44,16 +45,20 @@ def all_steps(run: Run) -> list[StepOutcome]:
 
 
 def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -> list[StepOutcome]:
-    """Each lane takes the next step that none has taken, with a session of its own for what the run's own does."""
+    """Each lane takes the next step that none has taken, with a session of its own for what the run's own does.
+
+    Every other lane begins at the far end: the smallest tables are DDL and wait for the disk, the largest are rows and
+    want the processor.
+    """
     waiting = deque(group)
     outcomes: dict[str, StepOutcome] = {}
 
-    def lane(ending: threading.Event) -> None:
+    def lane(take: Callable[[], Step], ending: threading.Event) -> None:
         with run.sessions.borrow() as session:
             own = replace(run, session=session)
             while waiting and not ending.is_set():
                 try:
-                    step = waiting.popleft()
+                    step = take()
                 except IndexError:
                     return  # another lane was faster
                 outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), rest)
@@ -63,7 +68,7 @@ def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -
     tables = [step.table for step in group if step.table is not None]
     _encrypt_new_tables(run, encrypt=all(map(run.facts.has_its_own_file, tables)))
     try:
-        side_by_side([lane] * lanes)
+        side_by_side([partial(lane, waiting.pop if n % 2 else waiting.popleft) for n in range(lanes)])
     finally:
         _encrypt_new_tables(run, encrypt=False)
     return [outcomes[step.name] for step in group]

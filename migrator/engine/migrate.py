@@ -33,9 +33,10 @@ STORY: Final[tuple[tuple[str, Callable[[Work], None]], ...]] = (
 
 def migrate(work: Work) -> None:
     """Encrypt one table by shadow-copy, from wherever an earlier run left it."""
-    if work.step().phase == "begun" and in_one_moment(work):
+    step = work.step()
+    if step.phase == "begun" and in_one_moment(work, step):
         return
-    done = [name for name, _ in STORY].index(phase) + 1 if (phase := work.step().phase) != "begun" else 0
+    done = 0 if step.phase == "begun" else [name for name, _ in STORY].index(step.phase) + 1
     for name, phase_of in STORY[done:]:
         work.checkpoint()
         work.phase(name, phase_of)

@@ -7,7 +7,8 @@ made. Everything else that bears such a name is somebody else's: `OwnerUnknown`,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from migrator.db import Session
@@ -30,42 +31,75 @@ _ENCRYPTED: Final = 1 << 13
 _NO_SUCH_TRIGGER: Final = 1360
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A table of ours as the dictionary has it."""
+
+    proof: str
+    encrypted: bool
+    """All of its tablespaces, which are its own, are encrypted."""
+
+
 def table_proof(session: Session, table: TableName) -> str | None:
     """What the dictionary calls the table itself, so that no other of that name is taken for it; None if there is none.
 
     The ids of its tablespaces (one for each partition), which TRUNCATE, EXCHANGE PARTITION and every rebuild
     change and RENAME keeps; for a table in a shared tablespace the ids of the table. Locks nothing.
     """
-    spaces = sorted(space for space, _ in _own_spaces(session, table))
-    if spaces:
-        return "spaces " + ",".join(map(str, spaces))
-    if session.row(_IS_THERE, (table.schema, table.name)) is None:
-        return None
-    found = read_tables(session, [table])
-    return "tables " + ",".join(str(i) for i in sorted(s.table_id for s in found[0].segments)) if found else None
+    (proof,) = table_proofs(session, table)
+    return proof
+
+
+def table_proofs(session: Session, *tables: TableName) -> list[str | None]:
+    """The proof of each of these tables, in one statement if all have files of their own."""
+    return [made.proof if made else None for made in _look(session, tables)]
 
 
 def is_encrypted(session: Session, table: TableName) -> bool:
     """True if the dictionary says that all tablespaces of a table with a file of its own are encrypted. No locks."""
-    flags = [flag for _, flag in _own_spaces(session, table)]
-    return bool(flags) and all(flag & _ENCRYPTED for flag in flags)
+    (made,) = _look(session, [table])
+    return made is not None and made.encrypted
 
 
-def _own_spaces(session: Session, table: TableName) -> list[tuple[int, int]]:
-    """Number and flags of the tablespaces that are the table's own, one for each partition."""
-    path = f"{table.schema}/{table.name}"
+def name_is_free(session: Session, name: TableName) -> bool:
+    """True if there is neither a table nor a view of that name. No locks."""
+    return session.row(_HAS_THE_NAME, (name.schema, name.name)) is None
+
+
+def _look(session: Session, tables: Sequence[TableName]) -> list[Made | None]:
+    """The tables as the dictionary has them."""
     # '$' follows '#': all names that begin with path#p#, by the index on the name.
+    paths = [f"{table.schema}/{table.name}" for table in tables]
     rows = session.rows(
-        "SELECT SPACE, FLAG, NAME, PATH FROM information_schema.INNODB_TABLESPACES_BRIEF"
-        " WHERE NAME = %s OR (NAME >= %s AND NAME < %s)",
-        (path, f"{path}#p#", f"{path}#p$"),
+        "SELECT SPACE, FLAG, NAME, PATH FROM information_schema.INNODB_TABLESPACES_BRIEF WHERE "
+        + " OR ".join(["NAME = %s OR (NAME >= %s AND NAME < %s)"] * len(paths)),
+        [text for path in paths for text in (path, f"{path}#p#", f"{path}#p$")],
     )
-    return [(int(s), int(flag)) for s, flag, name, file in rows if name == path or _is_partition(table, str(file))]
+    found: list[Made | None] = []
+    for table, path in zip(tables, paths, strict=True):
+        own = sorted(
+            (int(space), int(flag))
+            for space, flag, name, file in rows
+            if name == path or (str(name).startswith(f"{path}#p#") and _is_partition(table, str(file)))
+        )
+        if own:
+            proof = "spaces " + ",".join(str(space) for space, _ in own)
+            found.append(Made(proof, encrypted=all(flag & _ENCRYPTED for _, flag in own)))
+        else:
+            found.append(_in_shared_space(session, table))
+    return found
 
 
-_IS_THERE: Final = (
-    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND TABLE_TYPE = 'BASE TABLE'"
-)
+def _in_shared_space(session: Session, table: TableName) -> Made | None:
+    if session.row(f"{_HAS_THE_NAME} AND TABLE_TYPE = 'BASE TABLE'", (table.schema, table.name)) is None:
+        return None
+    facts = read_tables(session, [table])
+    if not facts:
+        return None
+    return Made("tables " + ",".join(str(i) for i in sorted(s.table_id for s in facts[0].segments)), encrypted=False)
+
+
+_HAS_THE_NAME: Final = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 """Asked first, since to read a table's facts takes as long as there are tables on the server."""
 
 
@@ -98,8 +132,9 @@ def trigger_proofs(session: Session, table: TableName) -> dict[str, str]:
     return found
 
 
-def make_table(work: Work, kind: str, name: TableName, statements: Callable[[TableName], Iterable[Sql]]) -> str:
-    """Make a table of ours; gives its proof. Safe to repeat after a crash: begins anew.
+def make_table(work: Work, kind: str, name: TableName, statements: Callable[[TableName], Iterable[Sql]]) -> Made:
+    """Make a table of ours; the journal has its proof then, a shadow's in the step, too. Safe to repeat after a
+    crash: begins anew.
 
     It is built in the journal's schema, where every name is ours, noted with its proof, and only then moved
     to its place by RENAME, which keeps the proof and fails if the name is taken: then `OwnerUnknown`. Each statement
@@ -107,19 +142,14 @@ def make_table(work: Work, kind: str, name: TableName, statements: Callable[[Tab
     """
     session, journal = work.session, work.journal
     drop_if_ours(session, journal, work.step_id, kind, name, work)
-    if table_proof(session, name) is not None:
+    if not name_is_free(session, name):
         raise name_taken(name)
     if name.schema == journal.schema:
         return _make_in_place(work, kind, name, statements(name))
     staging = TableName(journal.schema, f"step_{work.step_id}_{kind}")
     drop_if_ours(session, journal, work.step_id, "staging", staging, work)
-    proof = _make_in_place(work, "staging", staging, statements(staging))
-
-    def note(at: Session) -> None:
-        journal.intend(at, work.step_id, kind, name)
-        journal.made(at, kind, name, proof)
-
-    session.transaction(note)
+    made = _make_in_place(work, "staging", staging, statements(staging))
+    session.transaction(lambda at: _note_made(work, at, kind, name, made))
     try:
         work.ddl(move(staging, name), on=staging)
     except SqlError as error:
@@ -128,19 +158,25 @@ def make_table(work: Work, kind: str, name: TableName, statements: Callable[[Tab
             raise name_taken(name) from None
         raise
     journal.gone(session, "staging", staging)
-    return proof
+    return made
 
 
-def _make_in_place(work: Work, kind: str, name: TableName, statements: Iterable[Sql]) -> str:
+def _make_in_place(work: Work, kind: str, name: TableName, statements: Iterable[Sql]) -> Made:
     """Make a table in the journal's schema."""
     work.journal.intend(work.session, work.step_id, kind, name)
     for statement in statements:
         work.ddl(statement, on=name)
-    proof = table_proof(work.session, name)
-    if proof is None:
+    (made,) = _look(work.session, [name])
+    if made is None:
         raise name_taken(name)
-    work.journal.made(work.session, kind, name, proof)
-    return proof
+    work.session.transaction(lambda at: _note_made(work, at, kind, name, made))
+    return made
+
+
+def _note_made(work: Work, at: Session, kind: str, name: TableName, made: Made) -> None:
+    work.journal.exists_already(at, work.step_id, kind, name, made.proof)
+    if kind == "shadow":
+        work.journal.set_step(at, work.step_id, shadow_ids=made.proof)
 
 
 def name_taken(name: TableName) -> OwnerUnknown:
@@ -155,7 +191,7 @@ def drop_if_ours(
     session: Session, journal: Journal, step_id: int, kind: str, name: TableName, work: Work | None = None
 ) -> bool:
     """Drop a table that the journal proves to be ours; True if it was there. Raises `OwnerUnknown` for any other."""
-    owned = next((o for o in journal.owned(session) if o.kind == kind and o.name == name), None)
+    owned = journal.owned_one(session, kind, name)
     if owned is None:
         return False
     there = table_proof(session, name)
@@ -188,12 +224,11 @@ def intend_triggers(work: Work, purpose: str) -> set[str]:
     """
     schema = work.table.name.schema
     account = str(work.session.value("SELECT CURRENT_USER()"))
-    owned = {o.name: o for o in work.journal.owned(work.session) if o.kind == "trigger"}
     there = trigger_proofs(work.session, work.table.name)
     missing: dict[TableName, str] = {}
     for event, name in trigger_names(work.table.name, purpose).items():
         full, expected = TableName(schema, name), f"{account}|{body_hash(trigger_body(work, purpose, event))}"
-        mine = owned.get(full)
+        mine = work.journal.owned_one(work.session, "trigger", full) if name in there else None
         if name in there and (mine is None or not is_our_trigger(mine, there[name])):
             raise name_taken(full)
         if name not in there and _trigger_elsewhere(work.session, full):

@@ -8,20 +8,20 @@ large one, with triggers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from migrator.engine.index import make_statistics, same_definition
+from migrator.db import Session
+from migrator.engine.index import check_same_definition, make_statistics
 from migrator.engine.journal_steps import StepRow
-from migrator.engine.mirror import counter_of
 from migrator.engine.moment import Held, locked
-from migrator.engine.objects import drop_if_ours, is_encrypted, make_table, table_proof
+from migrator.engine.objects import drop_if_ours, is_encrypted, make_table, table_proofs
 from migrator.engine.ranges import parts_of
 from migrator.engine.shadow import check_encrypted
-from migrator.engine.swap import finish, rename_surely, swapped_already, wait_until_it_may
+from migrator.engine.swap import finish, rename_surely, retained_until, swapped_already, wait_until_it_may
 from migrator.engine.verify import rows_if_equal
 from migrator.engine.work import Work
-from migrator.events import ChunkCopied, ChunkVerified, PhaseEnded, PhaseStarted
+from migrator.events import ChunkCopied, ChunkVerified, PhaseEnded, PhaseStarted, Retained
 from migrator.inventory import show_create
 from migrator.model import TableName
 from migrator.planner.order import MOST_ROWS_IN_ONE_MOMENT, fits_one_moment
@@ -46,7 +46,7 @@ _FILE_PER_BYTE: Final = 8
 _TOO_LONG: Final = 3024
 
 
-def in_one_moment(work: Work) -> bool:
+def in_one_moment(work: Work, step: StepRow) -> bool:
     """Encrypt a small table that nobody writes to. False, and nothing done, if it is not small or was written to.
 
     A shared metadata lock on the source for milliseconds; then one exclusive moment, for the comparison (0.1 s at
@@ -57,12 +57,14 @@ def in_one_moment(work: Work) -> bool:
     owned = work.journal.owned(work.session, work.step_id)
     if any(one.name != small.shadow and one.kind != "retained" for one in owned):
         return False  # an earlier run had begun to copy it like a large one
-    if swapped_already(small):
+    if step.shadow_ids and swapped_already(small):
         finish(small)
         return True
-    _forget_copy(small)
-    if _is_small(small) and _tried(small):
-        finish(small)
+    if owned or step.shadow_ids:
+        _forget_copy(small)
+    if not _is_small(small):
+        return False
+    if _tried(small, step):
         return True
     _forget_copy(small)
     return False
@@ -70,15 +72,14 @@ def in_one_moment(work: Work) -> bool:
 
 def _forget_copy(work: Work) -> None:
     """Drop the copy of an attempt that came to nothing, so that nobody looks for it after a change of the source."""
-    if work.step().shadow_ids:
-        work.journal.set_step(work.session, work.step_id, shadow_ids="")
+    work.journal.set_step(work.session, work.step_id, shadow_ids="")
     drop_if_ours(work.session, work.journal, work.step_id, "shadow", work.shadow, work)
 
 
-def _tried(work: Work) -> bool:
+def _tried(work: Work, step: StepRow) -> bool:
     work.listen(PhaseStarted(work.subject, "one moment"))
     began = work.clock.monotonic()
-    done = _copied_and_swapped(work)
+    done = _copied_and_swapped(work, step)
     work.listen(PhaseEnded(work.subject, "one moment", work.clock.monotonic() - began))
     return done
 
@@ -90,34 +91,60 @@ def _is_small(work: Work) -> bool:
     return fits_one_moment(table, bound, rollback_hours=work.limits.rollback_hours) and size <= _FILE_PER_BYTE * bound
 
 
-def _copied_and_swapped(work: Work) -> bool:
-    began = str(work.session.value("SELECT NOW()"))
-    if _changed_since(work, began) or not _copied(work):
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What was there when the copy was made."""
+
+    began: str
+    """Nothing was written to the source in that second or later, by the server's clock."""
+    source: str
+    shadow: str
+    """What identifies the two tables."""
+    definition: str
+    """Of the source, and but for its name of the copy."""
+    counter: int | None
+    """The copy's next AUTO_INCREMENT value."""
+
+
+def _copied_and_swapped(work: Work, step: StepRow) -> bool:
+    copy, compared = _copied(work, step), list[ChunkVerified]()
+    if copy is None:
         return False
-    step, counter, seen = work.step(), counter_of(work.session, work.shadow), list[ChunkVerified]()
     wait_until_it_may(work)
 
     def attempt() -> bool:
-        if swapped_already(work):
-            return True
         tables = [work.table.name, work.shadow]
         with locked(work, "compare and swap", tables, lock_to_compare(*tables)) as held:
             definition = show_create(work.session, work.table.name)
-            if not _is_as_it_was(work, step, definition, began) or not (equal := _equal(work, held)):
+            if not _is_as_it_was(work, copy, definition) or not (equal := _equal(work, held)):
                 return False
-            now = auto_increment(definition)
-            if now is not None and now != counter:
-                held.ddl(set_auto_increment(work.shadow, now))
+            counter = auto_increment(definition)
+            if counter is not None and counter != copy.counter:
+                held.ddl(set_auto_increment(work.shadow, counter))
             held.ddl(rename(work.table.name, work.shadow, work.retained))
-            seen.append(equal)
+            compared.append(equal)
         return True
 
     if not rename_surely(work, [work.table.name, work.shadow], attempt):
         return False
-    for one in seen:  # none, where the connection was lost right after the RENAME
-        work.listen(one)
-        work.journal.add_to_step(work.session, work.step_id, rows_copied=one.rows, rows_verified=one.rows)
+    _finish(work, step, *compared)
     return True
+
+
+def _finish(work: Work, step: StepRow, *compared: ChunkVerified) -> None:
+    """After the RENAME: the old table is the journal's, and the step is over, at once. `compared` is one, or none
+    where the connection was lost right after the RENAME."""
+    until = retained_until(work, step)
+    rows = sum(one.rows for one in compared)
+
+    def note(at: Session) -> None:
+        work.journal.becomes(at, work.step_id, retained=work.retained, proof=step.source_ids)
+        work.journal.close_step(at, work.step_id, "swapped", retained_until=until, rows_copied=rows, rows_verified=rows)
+
+    work.session.transaction(note)
+    for one in compared:
+        work.listen(one)
+    work.listen(Retained(work.subject, str(work.retained), until, ""))
 
 
 def _changed_since(work: Work, began: str) -> bool:
@@ -139,48 +166,56 @@ def _changed_since(work: Work, began: str) -> bool:
     )
 
 
-def _copied(work: Work) -> bool:
-    """Make the copy, whole and with its indexes; False if the table is larger than it seemed."""
+def _copied(work: Work, step: StepRow) -> _Copy | None:
+    """Make the copy, whole and with its indexes; None if the table is larger than it seemed, or in use."""
     session, table = work.session, work.table
+    began = str(session.value("SELECT NOW()"))
+    if _changed_since(work, began):
+        return None
 
     def statements(name: TableName) -> Iterator[Sql]:
         yield create_shadow(table.name, name)
         if not is_encrypted(session, name):
             yield encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=())
 
-    proof = make_table(work, "shadow", work.shadow, statements)
-    check_encrypted(work, proof)
-    work.journal.set_step(session, work.step_id, shadow_ids=proof)
-    began = work.clock.monotonic()
-    (everything,) = parts_of(session, work, None, None)
-    bound = MOST_ROWS_IN_ONE_MOMENT + 1
-    copy = copy_part(table, work.shadow, work.key.name, work.key_columns, everything, bound)
-    with work.place():
-        rows = session.transaction(lambda inner: inner.run_exact(copy))
-    seconds = work.clock.monotonic() - began
-    if rows == bound:
-        return False
-    work.listen(ChunkCopied(work.subject, rows, seconds, rows, table.rows, 1))
+    made = make_table(work, "shadow", work.shadow, statements)
+    check_encrypted(work, made)
+    rows = _rows_copied(work)
     source = show_create(session, table.name)
-    counter = auto_increment(source)
-    if counter is not None and counter != counter_of(session, work.shadow):
+    if rows > MOST_ROWS_IN_ONE_MOMENT or comparable(source, table.name.name) != comparable(
+        step.definition, table.name.name
+    ):
+        return None
+    shadow, counter = show_create(session, work.shadow), auto_increment(source)
+    check_same_definition(work, source, shadow)
+    if counter is not None and counter != auto_increment(shadow):
         work.ddl(set_auto_increment(work.shadow, counter), on=work.shadow)
-    if comparable(source, table.name.name) != comparable(work.step().definition, table.name.name):
-        return False
-    same_definition(work, source)
     make_statistics(work)
-    return True
+    return _Copy(began, step.source_ids, made.proof, source, counter)
 
 
-def _is_as_it_was(work: Work, step: StepRow, definition: str, began: str) -> bool:
+def _rows_copied(work: Work) -> int:
+    """Copy all rows in one statement, or one more than is allowed; gives how many."""
+    began = work.clock.monotonic()
+    (everything,) = parts_of(work.session, work, None, None)
+    bound = MOST_ROWS_IN_ONE_MOMENT + 1
+    copy = copy_part(work.table, work.shadow, work.key.name, work.key_columns, everything, bound)
+    with work.place():
+        rows = work.session.transaction(lambda inner: inner.run_exact(copy))
+    work.listen(ChunkCopied(work.subject, rows, work.clock.monotonic() - began, rows, work.table.rows, 1))
+    return rows
+
+
+def _is_as_it_was(work: Work, copy: _Copy, definition: str) -> bool:
     """False if anybody has changed the source since (rows, definition, triggers, who refers to it), or the copy, whose
     definition was the source's."""
     session, name = work.session, work.table.name
+    was = comparable(copy.definition, name.name)
     return (
-        table_proof(session, name) == step.source_ids
-        and table_proof(session, work.shadow) == step.shadow_ids
-        and comparable(show_create(session, work.shadow), work.shadow.name) == comparable(definition, name.name)
-        and not _changed_since(work, began)
+        table_proofs(session, name, work.shadow) == [copy.source, copy.shadow]
+        and comparable(definition, name.name) == was
+        and comparable(show_create(session, work.shadow), work.shadow.name) == was
+        and not _changed_since(work, copy.began)
     )
 
 

@@ -193,6 +193,7 @@ def _work(tender: Tender, session: Session, step: StepRow, over: threading.Event
     work = work_on(
         found[0],
         step.id,
+        step.copy_key,
         session=session,
         sessions=tender.sessions,
         lease=tender.lease,

@@ -195,7 +195,7 @@ def _try(here: _Here, step: Step, table: Table) -> Rehearsal:
         run_id=here.run_id,
         copy_key=key.name if key else "",
     )
-    work = _work(here, step, replace(table, name=twin, histograms=()), step_id)
+    work = _work(here, step, replace(table, name=twin, histograms=()), step_id, key.name if key else "")
     try:
         make_table(work, "twin", twin, lambda name: [create_shadow(table.name, name)])
         return _play(here, step, work, twin)
@@ -241,10 +241,11 @@ def _play(here: _Here, step: Step, work: Work, twin: TableName) -> Rehearsal:
     return Rehearsal("ok", "built, logged, mirrored, verified and swapped on an empty twin")
 
 
-def _work(here: _Here, step: Step, table: Table, step_id: int) -> Work:
+def _work(here: _Here, step: Step, table: Table, step_id: int, copy_key: str) -> Work:
     return work_on(
         table,
         step_id,
+        copy_key,
         session=here.session,
         sessions=here.sessions,
         lease=_NoLease(purpose_of(here.run_id)),

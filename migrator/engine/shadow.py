@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from migrator.engine.moment import locked, to_the_end
-from migrator.engine.objects import intend_triggers, is_encrypted, make_table, note_triggers, table_proof, trigger_names
+from migrator.engine.objects import Made, intend_triggers, make_table, note_triggers, trigger_names
 from migrator.engine.work import Work
-from migrator.errors import Failed, SourceChanged
+from migrator.errors import Failed
 from migrator.model import TableName
 from migrator.sql.copy import drain_forget
 from migrator.sql.keys import log_columns
@@ -33,22 +33,17 @@ def build(work: Work) -> None:
         encrypted = encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=waiting)
         return create_shadow(table.name, name), encrypted
 
-    proof = make_table(work, "shadow", work.shadow, shadow)
-    work.journal.set_step(work.session, work.step_id, shadow_ids=proof)
-    check_encrypted(work, proof)
+    check_encrypted(work, make_table(work, "shadow", work.shadow, shadow))
     make_table(work, "log", work.log, lambda name: [create_log(name, work.key_columns), fence_log(name)])
     _prove_rights(work)
 
 
-def check_encrypted(work: Work, proof: str) -> None:
-    """Raise `Failed` if the server has made the shadow in clear, `SourceChanged` if it is gone by now. No locks."""
-    if is_encrypted(work.session, work.shadow):
-        return
-    if table_proof(work.session, work.shadow) != proof:
-        raise SourceChanged(f"{work.shadow} is not as this run made it", remedy="apply again: it is made anew")
-    raise Failed(
-        f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
-    )
+def check_encrypted(work: Work, shadow: Made) -> None:
+    """Raise `Failed` if the server has made the shadow in clear. No locks."""
+    if not shadow.encrypted:
+        raise Failed(
+            f"the server made {work.shadow} in clear", remedy="look at the keyring and at default_table_encryption"
+        )
 
 
 def _prove_rights(work: Work) -> None:

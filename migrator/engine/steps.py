@@ -155,11 +155,11 @@ def _table(run: Run, step: Step, listen: Listener) -> str:
 
 def _by_method(work: Work) -> None:
     """By the journal's method: what an earlier run has begun is finished as it was begun."""
-    if work.step().method == Method.TABLESPACE_RELAY:
+    method = work.step().method
+    if method == Method.TABLESPACE_RELAY:
         relay(work)  # each of its legs leaves the table whole, so there is nothing to take down
         return
     try:
-        method = work.step().method
         if method in IN_ONE_STATEMENT:
             (convert if method == Method.CONVERT else alter)(work)
             work.journal.close_step(work.session, work.step_id, "done")
@@ -229,13 +229,14 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
         raise lost
     if open_step is None:
         _as_reviewed(step, table)
+        copy_key = key.name if key and step.method is not Method.TABLESPACE_RELAY else ""
         step_id = run.journal.new_step(
             run.session,
             kind="table",
             table=name,
             method=step.method,
             run_id=run.run_id,
-            copy_key=key.name if key and step.method is not Method.TABLESPACE_RELAY else "",
+            copy_key=copy_key,
             source_ids=known.proof,
             definition=known.definition,
             rows_expected=table.rows,
@@ -243,12 +244,12 @@ def _begin(run: Run, step: Step, name: TableName, listen: Listener) -> Work | st
             retain_days=run.plan.defaults.retain_days,
         )
     else:
-        step_id = open_step.id
+        step_id, copy_key = open_step.id, open_step.copy_key
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
         if step.changes_something:  # a plan that skips the table says nothing about its old one
             run.journal.set_step(run.session, step_id, retain_days=run.plan.defaults.retain_days)
     listen(StepStarted(str(name), step.method, table.rows, table.size_bytes, resumed=open_step is not None))
-    return _work(run, step, table, step_id, listen)
+    return _work(run, step, table, step_id, listen, copy_key=copy_key)
 
 
 def _as_reviewed(step: Step, table: Table) -> None:
@@ -273,10 +274,12 @@ def _forget_the_swap(run: Run, swapped: StepRow) -> None:
     run.journal.close_step(run.session, swapped.id, "done", "in clear again")
 
 
-def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener) -> Work:
+def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *, copy_key: str = "") -> Work:
+    """The work of a step; without a key what walks none: waiting, taking down, a tablespace."""
     return work_on(
         table,
         step_id,
+        copy_key,
         session=run.session,
         sessions=run.sessions,
         lease=run.lease,

@@ -13,7 +13,15 @@ from migrator.db import Session
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.moment import locked, to_the_end
-from migrator.engine.objects import drop_if_ours, forget_triggers, table_proof, trigger_names, trigger_proofs
+from migrator.engine.objects import (
+    drop_if_ours,
+    forget_triggers,
+    name_is_free,
+    table_proof,
+    table_proofs,
+    trigger_names,
+    trigger_proofs,
+)
 from migrator.engine.older import wait_out_older
 from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
@@ -57,7 +65,7 @@ def wait_until_it_may(work: Work) -> None:
     """
     if who := wait_out_older(work, "waiting for transactions that are older than the copy"):
         raise _too_old(work, who)
-    if table_proof(work.session, work.retained) is not None:
+    if not name_is_free(work.session, work.retained):
         raise OwnerUnknown(
             f"{work.retained} exists already", remedy=f"look at {work.retained}; drop or rename it and apply again"
         )
@@ -98,9 +106,11 @@ def _rename_locked(work: Work, tables: Sequence[TableName]) -> bool:
 def swapped_already(work: Work) -> bool:
     """True if the encrypted table has the name, False if it still is the shadow; else `OwnerUnknown`. No locks."""
     step = work.step()
-    if not step.shadow_ids or table_proof(work.session, work.shadow) == step.shadow_ids:
+    if not step.shadow_ids:
         return False
-    name, old = table_proof(work.session, work.table.name), table_proof(work.session, work.retained)
+    shadow, name, old = table_proofs(work.session, work.shadow, work.table.name, work.retained)
+    if shadow == step.shadow_ids:
+        return False
     if name == step.source_ids:
         return False  # the shadow was dropped or rebuilt by somebody, which `check_source` says
     if old != step.source_ids:
@@ -160,23 +170,31 @@ def finish(work: Work) -> None:
     Where the retained table is kept current, the log stays: it takes the marks of the back triggers.
     """
     step = work.step()
-    work.journal.becomes(work.session, work.step_id, retained=work.retained, proof=step.source_ids)
+    work.session.transaction(
+        lambda at: work.journal.becomes(at, work.step_id, retained=work.retained, proof=step.source_ids)
+    )
     there = trigger_proofs(work.session, work.retained)
     for name in trigger_names(work.table.name, "mirror").values():
         if name in there:
             work.ddl(drop_trigger(work.table.name.schema, name), on=work.retained)
     forget_triggers(work, "mirror")
-    until = work.session.value(
-        "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
-        (int(step.retain_days * 86400),),
-    )
-    if not settle(work, str(until)):
+    until = retained_until(work, step)
+    if not settle(work, until):
         drop_if_ours(work.session, work.journal, work.step_id, "log", work.log, work)
 
     def note(at: Session) -> None:
         work.journal.forget_ranges(at, work.step_id)
-        work.journal.set_step(at, work.step_id, retained_until=until)
-        work.journal.close_step(at, work.step_id, "swapped")
+        work.journal.close_step(at, work.step_id, "swapped", retained_until=until)
 
     work.session.transaction(note)
-    work.listen(Retained(work.subject, str(work.retained), str(until), work.step().current_until))
+    work.listen(Retained(work.subject, str(work.retained), until, work.step().current_until))
+
+
+def retained_until(work: Work, step: StepRow) -> str:
+    """How long the old table is kept from now on, in UTC."""
+    return str(
+        work.session.value(
+            "SELECT DATE_FORMAT(UTC_TIMESTAMP() + INTERVAL %s SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')",
+            (int(step.retain_days * 86400),),
+        )
+    )

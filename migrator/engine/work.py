@@ -200,6 +200,7 @@ NO_KEY: Final = Key("", (), unique=False)
 def work_on(
     table: Table,
     step_id: int,
+    copy_key: str,
     *,
     session: Session,
     sessions: Sessions,
@@ -210,9 +211,8 @@ def work_on(
     stop: threading.Event,
     clock: Clock,
 ) -> Work:
-    """The work on a table whose step is in the journal, with the key that the journal names."""
-    noted = journal.step(session, step_id).copy_key
-    key = next((k for k in table.keys if k.name == noted), NO_KEY)
+    """The work on a table whose step is in the journal, with the key that the step names."""
+    key = next((k for k in table.keys if k.name == copy_key), NO_KEY)
     return Work(
         session=session,
         sessions=sessions,
@@ -248,6 +248,7 @@ def work_left(
     return work_on(
         found[0] if found else Table(step.table, "InnoDB", 0, 0, 0),
         step.id,
+        step.copy_key,
         session=session,
         sessions=sessions,
         lease=lease,
