@@ -100,8 +100,6 @@ class _Copy:
     source: str
     shadow: str
     """What identifies the two tables."""
-    definition: str
-    """Of the source, and but for its name of the copy."""
     counter: int | None
     """The copy's next AUTO_INCREMENT value."""
 
@@ -191,7 +189,7 @@ def _copied(work: Work, step: StepRow) -> _Copy | None:
     if counter is not None and counter != auto_increment(shadow):
         work.ddl(set_auto_increment(work.shadow, counter), on=work.shadow)
     make_statistics(work)
-    return _Copy(began, step.source_ids, made.proof, source, counter)
+    return _Copy(began, step.source_ids, made.proof, counter)
 
 
 def _rows_copied(work: Work) -> int:
@@ -210,11 +208,9 @@ def _is_as_it_was(work: Work, copy: _Copy, definition: str) -> bool:
     """False if anybody has changed the source since (rows, definition, triggers, who refers to it), or the copy, whose
     definition was the source's."""
     session, name = work.session, work.table.name
-    was = comparable(copy.definition, name.name)
     return (
         table_proofs(session, name, work.shadow) == [copy.source, copy.shadow]
-        and comparable(definition, name.name) == was
-        and comparable(show_create(session, work.shadow), work.shadow.name) == was
+        and comparable(show_create(session, work.shadow), work.shadow.name) == comparable(definition, name.name)
         and not _changed_since(work, copy.began)
     )
 

@@ -184,6 +184,7 @@ def test_values_are_compared_by_their_bytes() -> None:
         columns=(
             a_column("id", "int"),
             a_column("t", "text", charset="utf8mb4"),
+            a_column("l", "text", charset="latin1"),
             a_column("g", "text", charset="gb18030"),
             a_column("e", "enum('a')", charset="utf8mb4"),
             a_column("j", "json"),
@@ -194,7 +195,10 @@ def test_values_are_compared_by_their_bytes() -> None:
     )
     part, key = Sql("TRUE"), (KeyColumn(table.columns[0], descending=False),)
     text = compare_part(table, shadow_of(PLAIN), "PRIMARY", key, part, part, part, by_hash=True).text
-    assert "origin.`t` <=> copied.`t` COLLATE utf8mb4_bin AND LENGTH(origin.`t`) <=> LENGTH(copied.`t`)" in text
+    assert "origin.`t` <=> copied.`t` COLLATE utf8mb4_0900_bin AND origin.`l`" in text
+    assert "origin.`l` <=> copied.`l` COLLATE latin1_bin AND LENGTH(origin.`l`) <=> LENGTH(copied.`l`)" in text
+    older = compare_part(table, shadow_of(PLAIN), "PRIMARY", key, part, part, part, by_hash=False).text
+    assert "origin.`t` <=> copied.`t` COLLATE utf8mb4_bin AND LENGTH(origin.`t`) <=> LENGTH(copied.`t`)" in older
     assert "CAST(origin.`g` AS BINARY) <=> CAST(copied.`g` AS BINARY)" in text
     assert "CAST(origin.`e` AS BINARY) <=> CAST(copied.`e` AS BINARY)" in text
     assert "CAST(CAST(origin.`j` AS CHAR) AS BINARY) <=> CAST(CAST(copied.`j` AS CHAR) AS BINARY)" in text
