@@ -80,6 +80,10 @@ class Mismatch(Failed):
     """Source and shadow differ where they must be equal; nothing was swapped."""
 
 
+class UniqueValuesMove(Failed):
+    """A unique index could not be built: whenever it was tried, the copy held one of its values twice."""
+
+
 class LogOverflow(Failed):
     """The backlog of changes passed its bound; the step was given up and its triggers removed."""
 

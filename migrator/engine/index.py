@@ -7,7 +7,7 @@ from typing import Final
 from migrator.engine.drain import DUPLICATE, catch_up
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
-from migrator.errors import Failed, Mismatch
+from migrator.errors import Failed, Mismatch, UniqueValuesMove
 from migrator.inventory import show_create
 from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition, together
 from migrator.sql_errors import LOCK_WAIT, SqlError
@@ -21,7 +21,8 @@ _LOCK_WAIT_TEXT: Final = "Lock wait timeout exceeded"
 def build_indexes(work: Work) -> None:
     """Build what was deferred, in one statement; then the definition must be that of the source.
 
-    The log triggers append meanwhile, the drain waits: the build locks the shadow alone. Safe to repeat.
+    The log triggers append meanwhile, the drain waits: the build locks the shadow alone. Safe to repeat. Raises
+    `UniqueValuesMove` where a unique index cannot be built.
     """
     check_source(work, triggers="log")
     source = show_create(work.session, work.table.name)
@@ -38,8 +39,14 @@ def build_indexes(work: Work) -> None:
             for names in together(work.table, missing):
                 work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow, works_on_rows=True)
         except SqlError as error:
-            if error.number != DUPLICATE or attempt == TRIES:
+            if error.number != DUPLICATE:
                 raise
+            if attempt == TRIES:
+                raise UniqueValuesMove(
+                    f"unique values of {work.table.name} are handed from row to row: in {TRIES} tries its copy held one"
+                    " of them twice",
+                    remedy="apply at a quieter time",
+                ) from None
     check_same_definition(work, source, show_create(work.session, work.shadow))
     make_statistics(work)
 

@@ -27,7 +27,8 @@ from migrator.sql.triggers import EVENTS, log_trigger
 def build(work: Work) -> None:
     """Make the shadow and the log, empty. Holds a shared metadata lock on the source for milliseconds."""
     table = work.table
-    waiting = left_out_at_first(table, work.key.name, work.step().definition)
+    unique_too = work.limits.unique_indexes_wait
+    waiting = left_out_at_first(table, work.key.name, work.step().definition, unique_too=unique_too)
 
     def shadow(name: TableName) -> tuple[Sql, ...]:
         encrypted = encrypt_shadow(name, kind=table.tablespace_kind, drop_indexes=waiting)

@@ -33,9 +33,10 @@ from migrator.errors import (
     ServerUnreachable,
     SourceChanged,
     Stopped,
+    UniqueValuesMove,
 )
-from migrator.events import ChunkVerified, Event, Listener, Moment, Retained, StepEnded, StepStarted
-from migrator.model import Method, Table, TableName
+from migrator.events import ChunkVerified, Event, Listener, Moment, Noticed, Retained, StepEnded, StepStarted
+from migrator.model import Finding, Method, Table, TableName
 from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
 from migrator.planner.plan import Plan, Step, fingerprint_of
@@ -137,15 +138,21 @@ def _is_copied(run: Run, noted: StepRow) -> bool:
 
 def _table(run: Run, step: Step, listen: Listener) -> str:
     """One table by its method; gives why there is nothing to do any more, or ''."""
-    name = step.table
+    name, unique_indexes_wait = step.table, True
     assert name is not None  # noqa: S101 - a step of kind table has one
     for _ in range(LINKS):
         try:
             work = _begin(run, step, name, listen)
             if isinstance(work, str):
                 return work
-            _by_method(work)
+            _by_method(replace(work, limits=replace(work.limits, unique_indexes_wait=unique_indexes_wait)))
             return ""
+        except UniqueValuesMove as error:
+            if not unique_indexes_wait:
+                raise
+            finding = Finding("unique-from-the-start", error.message, subject=step.name)
+            listen(Noticed(finding.subject, finding))
+            unique_indexes_wait = False
         except SqlError as error:
             if not error.link_lost:
                 raise _told(error, str(name)) from None
@@ -165,7 +172,7 @@ def _by_method(work: Work) -> None:
             work.journal.close_step(work.session, work.step_id, "done")
         else:
             migrate(work)
-    except (SourceChanged, Mismatch) as error:
+    except (SourceChanged, Mismatch, UniqueValuesMove) as error:
         give_up(work, "void", error.message)
         raise
     except SqlError as error:

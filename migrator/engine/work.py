@@ -56,6 +56,8 @@ class Limits:
     index_build_memory_bytes: int
     rollback_hours: int
     one_moment_bytes: int
+    unique_indexes_wait: bool = True
+    """Until the rows are copied, as other indexes do."""
 
 
 def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:

@@ -451,6 +451,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         _goes_on("tablespace-new", "A tablespace in clear that the plan does not know.", "plan again to have it done"),
         _goes_on("encrypted-meanwhile", "It is encrypted by now."),
         _goes_on(
+            "unique-from-the-start",
+            "A unique index could not be built after the copy: the application hands its values from row to row, and"
+            " the copy held one twice whenever it was tried. The table is copied anew, with its unique indexes in place"
+            " from the start. That takes longer: a chunk that meets such a value waits for the drain.",
+        ),
+        _goes_on(
             "in-clear-now",
             "It was encrypted when the plan was made, and is not now. The run ends with exit code 1.",
             "plan again",

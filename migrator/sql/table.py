@@ -272,12 +272,16 @@ TINY_BYTES: Final = 64 * 1024
 """Of a table up to this no index waits: to build one takes longer than to fill it (0.1 s for 500 rows, on 9.7.4)."""
 
 
-def left_out_at_first(table: Table, copy_key: str, create_table: str) -> tuple[str, ...]:
+def left_out_at_first(table: Table, copy_key: str, create_table: str, *, unique_too: bool = True) -> tuple[str, ...]:
     """The indexes that a new shadow is made without: the deferred ones, and none where the table is tiny.
 
     By the size of now: what a shadow still lacks later is told by `deferred_indexes`.
     """
-    return () if table.data_bytes <= TINY_BYTES else deferred_indexes(table, copy_key, create_table)
+    if table.data_bytes <= TINY_BYTES:
+        return ()
+    unique = {key.name for key in table.keys if key.unique}
+    deferred = deferred_indexes(table, copy_key, create_table)
+    return deferred if unique_too else tuple(name for name in deferred if name not in unique)
 
 
 def _functional(key: Key) -> bool:

@@ -585,6 +585,13 @@ MUTATIONS: Final = (
         _in("test_one_moment", "test_the_swap_waits_for_an_old_snapshot"),
     ),
     Mutation(
+        "unique indexes: where they cannot be built, they are there from the start",
+        "migrator/engine/shadow.py",
+        "unique_too=unique_too)",
+        "unique_too=True)",
+        _in("test_rows", "test_a_unique_index_that_always_meets_a_value_twice_is_there_from_the_start"),
+    ),
+    Mutation(
         "one moment: rows are counted",
         "migrator/engine/one_moment.py",
         "    if rows > MOST_ROWS_IN_ONE_MOMENT or ",

@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from migrator.events import Backlog, ChunkCopied, ChunkVerified, RunEnded
+from migrator.engine import index
+from migrator.events import Backlog, ChunkCopied, ChunkVerified, DdlStarting, Noticed, RunEnded
 from tests.server.engine.kit import WEIRD, Application, At, Beside, Lab, When, ddl, each, phase
 from tests.servers import until
 
@@ -198,3 +199,34 @@ def test_a_unique_key_that_is_there_from_the_start(lab: Lab) -> None:
     ran = lab.apply("t", at=[At(each(ChunkCopied), change, 2)])
     ran.assert_outcome("done")
     lab.assert_done("t")
+
+
+PLANT = "INSERT INTO _t_shadow (id, u, v) VALUES (7, 1, 'planted')"
+
+
+def test_a_unique_index_that_meets_a_value_twice_is_tried_again(lab: Lab) -> None:
+    """A value that was handed on between chunks stands in the copy twice for a moment."""
+    lab.table("t", *BY_NUMBER)
+    tries = [
+        At(ddl("ADD UNIQUE"), lambda: lab.run(PLANT)),
+        At(ddl("ADD UNIQUE"), lambda: lab.run("DELETE FROM _t_shadow WHERE id = 7"), 2),
+    ]
+    ran = lab.apply("t", at=tries)
+    ran.assert_outcome("done")
+    lab.assert_done("t")
+    assert sum("ADD UNIQUE" in event.statement for event in ran.of(DdlStarting)) == 2
+    assert "unique-from-the-start" not in [event.finding.code for event in ran.of(Noticed)]
+
+
+def test_a_unique_index_that_always_meets_a_value_twice_is_there_from_the_start(lab: Lab) -> None:
+    """After so many tries the table is copied anew, with its unique index in place, and the run says so."""
+    lab.table("t", *BY_NUMBER)
+    ran = lab.apply("t", at=[At(ddl("ADD UNIQUE"), lambda: lab.run(PLANT))])
+    ran.assert_outcome("done")
+    lab.assert_done("t")
+    assert sum("ADD UNIQUE" in event.statement for event in ran.of(DdlStarting)) == index.TRIES
+    assert [event.finding.code for event in ran.of(Noticed)].count("unique-from-the-start") == 1
+    first, anew = (s for s in ran.statements() if s.startswith("ALTER TABLE `migrator`.`step_"))
+    assert "DROP INDEX `u`" in first
+    assert "DROP INDEX `u`" not in anew
+    assert "DROP INDEX `w`" in anew
