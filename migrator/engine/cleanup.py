@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -24,7 +25,7 @@ from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import UsageError
 from migrator.events import Listener
 from migrator.inventory import read_tables
-from migrator.model import Method, TableName
+from migrator.model import Method, Table, TableName
 from migrator.planner.plan import matches
 from migrator.report.values import Cleaned
 from migrator.sql.names import retained_of
@@ -101,7 +102,7 @@ def cleanup(
         return ()
     if options.dry_run:
         abandoned = {step.id for step in journal.steps(session, states=["open"]) if options.abandons(step)}
-        return tuple(_judged(session, journal, options, abandoned))
+        return tuple(one for _, one in _judged(session, journal, options, abandoned))
     run_id = new_run_id()
     with (
         session.another(purpose_of(run_id)) as own,
@@ -126,7 +127,7 @@ def _all(here: _Here) -> tuple[Cleaned, ...]:
     ending = [s for s in steps if options.abandons(s) or (options.wants(s.table) and _is_forsaken(session, s))]
     ended = [one for step in ending for one in _end(here, step)]
     judged = _judged(session, journal, options, {step.id for step in ending})
-    return (*ended, *(_do(here, one) if one.action in _DOING else one for one in judged))
+    return (*ended, *(_do(here, owned, one) if one.action in _DOING else one for owned, one in judged))
 
 
 def _is_forsaken(session: Session, step: StepRow) -> bool:
@@ -137,7 +138,8 @@ def _is_forsaken(session: Session, step: StepRow) -> bool:
 def _end(here: _Here, step: StepRow) -> list[Cleaned]:
     """Take down what an unfinished step made, and close it. One that is swapped is finished, a relay brought home."""
     owned = here.journal.owned(here.session, step.id)
-    sizes = {one: _size(here.session, one) for one in owned}
+    facts = _facts(here.session, [one.name for one in owned])
+    sizes = {one: _size(facts, one) for one in owned}
     work = _work(here, step)
     if step.kind == "table" and was_swapped(here.session, step):
         finish(work)
@@ -156,16 +158,24 @@ def _end(here: _Here, step: StepRow) -> list[Cleaned]:
     ]
 
 
-def _judged(session: Session, journal: Journal, options: CleanupOptions, ending: set[int]) -> list[Cleaned]:
+def _judged(
+    session: Session, journal: Journal, options: CleanupOptions, ending: set[int]
+) -> list[tuple[Owned, Cleaned]]:
     """What would be done with each object of ours; `ending` are steps that end by this, or have just ended."""
     steps = {step.id: step for step in journal.steps(session)}
     _known(options, list(steps.values()))
-    found = []
-    for one in journal.owned(session):
-        step = steps.get(one.step_id)
-        if step is not None and (options.wants(step.table) or step.id in ending):
-            found.append(_judge(session, options, one, step, ends=step.id in ending))
-    return found
+    meant = [
+        (one, steps[one.step_id])
+        for one in journal.owned(session)
+        if one.step_id in steps and (options.wants(steps[one.step_id].table) or one.step_id in ending)
+    ]
+    facts = _facts(session, [name for one, step in meant for name in (one.name, step.table)])
+    return [(one, _judge(session, facts, options, one, step, ends=step.id in ending)) for one, step in meant]
+
+
+def _facts(session: Session, names: Collection[TableName]) -> Mapping[TableName, Table]:
+    """The tables that are there. All at once: to read one takes as long as there are tables on the server."""
+    return {table.name: table for table in read_tables(session, names)} if names else {}
 
 
 def _known(options: CleanupOptions, steps: list[StepRow]) -> None:
@@ -174,8 +184,16 @@ def _known(options: CleanupOptions, steps: list[StepRow]) -> None:
             raise UsageError(f"the journal knows no table {pattern}", remedy="look at: migrator status")
 
 
-def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow, *, ends: bool) -> Cleaned:
-    kind, size = _KINDS[one.kind], _size(session, one)
+def _judge(
+    session: Session,
+    facts: Mapping[TableName, Table],
+    options: CleanupOptions,
+    one: Owned,
+    step: StepRow,
+    *,
+    ends: bool,
+) -> Cleaned:
+    kind, size = _KINDS[one.kind], _size(facts, one)
     if step.state == "open" and not ends and not _is_forsaken(session, step):
         why = "unfinished: apply goes on with it, or cleanup --abandon gives it up"
         if step.kind == "rehearsal":
@@ -186,20 +204,22 @@ def _judge(session: Session, options: CleanupOptions, one: Owned, step: StepRow,
         return Cleaned(one.name, kind, "kept", why, size)
     if one.kind == "retained" and retained_is_gone(session, one):
         return Cleaned(one.name, kind, "would-forget", "it is not there any more: a person dropped or renamed it")
-    if one.kind == "retained" and (why := _keep(session, options, step, one)):
+    if one.kind == "retained" and (why := _keep(session, facts, options, step, one)):
         return Cleaned(one.name, kind, "kept", why, size)
     return Cleaned(one.name, kind, "would-drop", "", size)
 
 
-def _size(session: Session, one: Owned) -> int:
-    tables = read_tables(session, [one.name]) if one.kind not in {"trigger", "tablespace"} else ()
-    return tables[0].size_bytes if tables else 0
+def _size(facts: Mapping[TableName, Table], one: Owned) -> int:
+    table = facts.get(one.name) if one.kind not in {"trigger", "tablespace"} else None
+    return table.size_bytes if table else 0
 
 
-def _keep(session: Session, options: CleanupOptions, step: StepRow, one: Owned) -> str:
+def _keep(
+    session: Session, facts: Mapping[TableName, Table], options: CleanupOptions, step: StepRow, one: Owned
+) -> str:
     """Why a retained table stays, or ''."""
-    live = read_tables(session, [step.table])
-    if not live or not live[0].encrypted:
+    live = facts.get(step.table)
+    if live is None or not live.encrypted:
         return (
             f"{step.table} is not there encrypted: this may be all there is;"
             f" if it is not needed, drop or rename {one.name} by hand"
@@ -212,29 +232,31 @@ def _keep(session: Session, options: CleanupOptions, step: StepRow, one: Owned) 
     return "" if due else f"until {step.retained_until} UTC; --now drops it before"
 
 
-def _do(here: _Here, one: Cleaned) -> Cleaned:
+def _do(here: _Here, owned: Owned, one: Cleaned) -> Cleaned:
     """Drop or forget one object of a step that has ended."""
-    kind_of = {o.name: o for o in here.journal.owned(here.session) if (o.kind == "trigger") == (one.kind == "trigger")}
-    owned = kind_of.get(one.name)
-    if owned is None:
+    if here.journal.owned_one(here.session, owned.kind, owned.name) is None:
         return Cleaned(one.name, one.kind, "dropped", "with its step", one.size_bytes)
     if one.action == "would-forget":
         forget_retained(here.session, here.journal, owned)
         return Cleaned(one.name, one.kind, "forgotten", one.why)
-    work = _work(here, here.journal.step(here.session, owned.step_id))
+    step = here.journal.step(here.session, owned.step_id)
     if owned.kind == "retained":
+        work = _work(here, step, Table(step.table, "InnoDB", 0, 0, 0))  # nobody needs to know more of it
         drop_if_ours(here.session, here.journal, owned.step_id, "retained", owned.name, work)
         here.journal.close_step(here.session, owned.step_id, "done")
-    elif work.step().current_until:
+        return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
+    work = _work(here, step)
+    if work.step().current_until:
         stop_keeping_current(work)
     else:
         take_down(work)
     return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
 
 
-def _work(here: _Here, step: StepRow) -> Work:
+def _work(here: _Here, step: StepRow, table: Table | None = None) -> Work:
     return work_left(
         step,
+        table,
         session=here.session,
         sessions=here.sessions,
         lease=here.lease,

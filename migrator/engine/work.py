@@ -236,6 +236,7 @@ def work_on(
 
 def work_left(
     step: StepRow,
+    table: Table | None = None,
     *,
     session: Session,
     sessions: Sessions,
@@ -245,8 +246,11 @@ def work_left(
     stop: threading.Event,
     clock: Clock,
 ) -> Work:
-    """The work on what an earlier run left, by the journal alone: no plan says how, so the defaults do."""
-    found = read_tables(session, [step.table])
+    """The work on what an earlier run left, by the journal alone: no plan says how, so the defaults do.
+
+    Reads the table's facts, where they are not given.
+    """
+    found = [table] if table else read_tables(session, [step.table])
     return work_on(
         found[0] if found else Table(step.table, "InnoDB", 0, 0, 0),
         step.id,
