@@ -292,9 +292,9 @@ def test_the_size_of_the_file_is_believed_more_than_statistics(lab: Lab) -> None
 def test_a_comparison_that_takes_too_long_is_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the reason, others wait no longer than that: the moment is given back, and the table copied with triggers."""
     monkeypatch.setattr(one_moment, "LONGEST_COMPARISON_SECONDS", 0.001)
-    lab.table("t", "(id INT PRIMARY KEY, v VARCHAR(10)) STATS_AUTO_RECALC = 0")
-    rows = f"SELECT n, 'v' FROM ({NUMBERS.format(9000)}) AS many"
-    lab.run(*into_both(lab, rows))
+    lab.table("t", "(id INT PRIMARY KEY, v VARCHAR(100)) STATS_AUTO_RECALC = 0")
+    rows = f"SELECT n, REPEAT('v', 60) FROM ({NUMBERS.format(19_000)}) AS many"
+    lab.run("SET cte_max_recursion_depth = 100000", *into_both(lab, rows))
     resting(lab, "t")
     ran = lab.apply("t", defaults=BRIEF)
     ran.assert_outcome("done")
