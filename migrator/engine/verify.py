@@ -25,6 +25,9 @@ from migrator.sql.keys import Bound
 from migrator.sql.statement import Sql
 from migrator.sql_errors import SqlError
 
+CHUNKS_AT_ONCE: Final = 4
+"""So many of the copy's largest chunks are compared in one statement. It commits nothing that others wait behind."""
+
 _NO_SUCH_VALUE: Final = 1231
 
 
@@ -64,13 +67,13 @@ def compare_rows(work: Work) -> int:
 
     def worker(ending: threading.Event) -> None:
         with work.open() as session:
-            by_hash = hash_joins(session, work)
+            by_hash, pacer = hash_joins(session, work), _pacer(work)
             while not ending.is_set():
                 with lock:
                     if not waiting:
                         return
                     one = waiting.pop(0)
-                _compare_stretch(work, session, one, ending, count, by_hash=by_hash)
+                _compare_stretch(work, session, one, pacer, ending, count, by_hash=by_hash)
 
     side_by_side([worker] * work.limits.workers)
     return done[0]
@@ -84,15 +87,12 @@ def _compare_stretch(
     work: Work,
     session: Session,
     one: Stretch,
+    pacer: Pacer,
     ending: threading.Event,
     count: Callable[[int], int],
     *,
     by_hash: bool,
 ) -> None:
-    row_bytes = work.table.data_bytes / max(work.table.rows, 1)
-    pacer = Pacer(
-        target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes
-    )
     low, more = one.low, True
     while more and not ending.is_set():
         work.checkpoint(ending)
@@ -111,9 +111,19 @@ def _compare_stretch(
         work.listen(ChunkVerified(work.subject, rows, seconds, count(rows), work.table.rows))
 
 
+def _pacer(work: Work) -> Pacer:
+    row_bytes = work.table.data_bytes / max(work.table.rows, 1)
+    limits = work.limits
+    return Pacer(
+        target_seconds=limits.chunk_time_seconds,
+        max_bytes=CHUNKS_AT_ONCE * limits.chunk_max_bytes,
+        row_bytes=row_bytes,
+    )
+
+
 def hash_joins(session: Session, work: Work) -> bool:
     """Let the session join by hashes, in so much memory that no chunk goes through a file; False if it cannot."""
-    session.set_session("join_buffer_size", str(2 * work.limits.chunk_max_bytes))
+    session.set_session("join_buffer_size", str(2 * CHUNKS_AT_ONCE * work.limits.chunk_max_bytes))
     try:
         session.set_session("optimizer_switch", "'hash_join=on,block_nested_loop=on'")
     except SqlError as error:

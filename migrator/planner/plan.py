@@ -166,8 +166,8 @@ class Defaults(_Part):
     workers: Annotated[int, Field(ge=1, le=64)] = 4
     """Connections that copy or compare rows, at most; of the whole run, whatever is done side by side."""
     busy_running_statements: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """While others run more statements than this at a time, workers fall one by one, down to one; they return when
-    it is less than half."""
+    """While others run more statements than this at a time, workers are halved, down to one. More are tried when it is
+    less than half; all return when nobody else is at work."""
     small_tables_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     """Copies of tables up to 64 MiB that are done side by side. 1: one table after the other."""
     one_moment_bytes: Annotated[ByteCount, Field(ge=0, le=16 * 2**20)] = 2 * 2**20
@@ -175,7 +175,7 @@ class Defaults(_Part):
     0: none."""
     chunk_time_seconds: Annotated[Seconds, Field(ge=0.05, le=30)] = 0.5
     """How long one chunk should take to copy."""
-    chunk_max_bytes: Annotated[ByteCount, Field(ge=64 * 2**10, le=2**30)] = 16 * 2**20
+    chunk_max_bytes: Annotated[ByteCount, Field(ge=64 * 2**10, le=2**30)] = 4 * 2**20
     """No chunk is made larger than this, by the average row."""
     retain_days: Annotated[Days, Field(ge=0, le=3650)] = 7
     """How long the old table is kept, in clear, after the swap; `cleanup` removes it afterwards."""

@@ -247,7 +247,7 @@ BAD = [
     ),
     ("order: smallest-first", "order: smalest-first", 'order: "smalest-first" is not allowed', "'smallest-first'?"),
     ("order: smallest-first", "order: random", 'order: "random" is not allowed', "use 'smallest-first'"),
-    ("chunk_max_bytes: 16 MiB", "chunk_max_bytes: 16 mb", "chunk_max_bytes: '16 mb' is not a size", ""),
+    ("chunk_max_bytes: 4 MiB", "chunk_max_bytes: 4 mb", "chunk_max_bytes: '4 mb' is not a size", ""),
     ("rollback_hours: 0 h", "rollback_hours: 90 min", "rollback_hours: '90 min' is not a whole number of hours", ""),
     ("retain_days: 7 d", "retain_days: 36 h", "retain_days: '36 h' is not a whole number of days", ""),
     ("format: 1\n", "format: 2\n", "format: 2 is not allowed", "use 1"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from migrator.clock import SystemClock
-from migrator.engine.load import adapting, others_running
+from migrator.engine.load import Others, adapting, look_at_others
 from migrator.engine.sessions import Sessions
 from migrator.events import ChunkCopied, Event, Workers
 from tests.server.engine.kit import SMALL, At, Beside, Lab, each
@@ -45,12 +45,29 @@ def _sleep(other: object) -> None:
 def test_others_are_counted_and_we_are_not(lab: Lab) -> None:
     """Statements that run now, but those of sessions with our program name."""
     with closing(lab.session()) as asks, closing(asks.another(PURPOSE)) as session:
-        before = others_running(session, PURPOSE)
+        before = look_at_others(session, PURPOSE).running
         with busy(lab, 5):
-            until(lambda: others_running(session, PURPOSE) >= before + 5, "they are counted")
-        until(lambda: others_running(session, PURPOSE) <= before, "they are gone")
+            until(lambda: look_at_others(session, PURPOSE).running >= before + 5, "they are counted")
+        until(lambda: look_at_others(session, PURPOSE).running <= before, "they are gone")
         with busy(lab, 5):
-            assert others_running(session, "a name that the server does not know") == 0, "then nobody can tell"
+            nothing = Others(0, 0)
+            assert look_at_others(session, "a name that the server does not know") == nothing, "then nobody can tell"
+
+
+def test_who_is_between_two_statements_is_at_work(lab: Lab) -> None:
+    """For half a second after the last one: an application that waits for its users is there all the same."""
+    with closing(lab.session()) as asks, closing(asks.another(PURPOSE)) as session, ExitStack() as stack:
+        others = [stack.enter_context(closing(lab.connect())) for _ in range(4)]
+        until(lambda: look_at_others(session, PURPOSE).at_work == 0, "what connecting took is over")
+
+        def four_are_at_work() -> bool:
+            for other in others:
+                with other.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+            return look_at_others(session, PURPOSE).at_work >= 4
+
+        until(four_are_at_work, "all four are seen")
+        until(lambda: look_at_others(session, PURPOSE).at_work == 0, "they rest")
 
 
 def test_workers_fall_within_five_seconds_and_return(lab: Lab) -> None:
@@ -58,13 +75,14 @@ def test_workers_fall_within_five_seconds_and_return(lab: Lab) -> None:
     told: list[Event] = []
     with closing(lab.session()) as first, Sessions(first, PURPOSE, workers=4) as sessions:
         slots = sessions.slots
+        with sessions.borrow() as session:
+            until(lambda: look_at_others(session, PURPOSE).at_work == 0, "those who made the laboratory rest")
         with adapting(sessions, PURPOSE, busy=4, listen=told.append, clock=SystemClock()):
             with busy(lab, 12):
                 until(lambda: slots.now == 1, "one worker is left", seconds=5)
             until(lambda: slots.now == 4, "all have returned", seconds=10)
     steps = [event.now for event in told if isinstance(event, Workers)]
-    assert steps[:3] == [3, 2, 1]
-    assert steps[-3:] == [2, 3, 4]
+    assert steps == [2, 1, 2, 3, 4]
 
 
 def test_a_run_on_a_busy_server(lab: Lab) -> None:
