@@ -43,8 +43,8 @@ def build_indexes(work: Work) -> None:
                 raise
             if attempt == TRIES:
                 raise UniqueValuesMove(
-                    f"unique values of {work.table.name} are handed from row to row: in {TRIES} tries its copy held one"
-                    " of them twice",
+                    f"unique values of {work.table.name} are handed from row to row: its copy held one of them twice"
+                    f" (1062) in {TRIES} tries",
                     remedy="apply at a quieter time",
                 ) from None
     check_same_definition(work, source, show_create(work.session, work.shadow))

@@ -122,7 +122,8 @@ def test_no_text_carries_a_key_or_a_value(
     try:
         step = lab.apply("t", at=[At(when, cause, 1)], defaults=lab.alone).step
         message = f"{step.message} {step.remedy}"
-        assert (step.outcome == "done") is (trouble == "none"), message
+        # Where a unique value is twice in the copy, it is made anew.
+        assert (step.outcome == "done") is (trouble in {"none", "a duplicate unique value"}), message
     except MigratorError as raised:
         error = raised
     said = everything_said(lab, caplog, error) + message
