@@ -15,7 +15,7 @@ from migrator.engine.journal import Journal
 from migrator.engine.journal_names import Owned
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease, new_run_id, purpose_of, sessions_of
-from migrator.engine.objects import drop_if_ours
+from migrator.engine.objects import drop_if_ours, is_encrypted
 from migrator.engine.ours import forget_retained, retained_is_gone
 from migrator.engine.relay import bring_back
 from migrator.engine.rollback import is_over, tend_swapped
@@ -241,15 +241,27 @@ def _do(here: _Here, owned: Owned, one: Cleaned) -> Cleaned:
         return Cleaned(one.name, one.kind, "forgotten", one.why)
     step = here.journal.step(here.session, owned.step_id)
     if owned.kind == "retained":
-        work = _work(here, step, Table(step.table, "InnoDB", 0, 0, 0))  # nobody needs to know more of it
-        drop_if_ours(here.session, here.journal, owned.step_id, "retained", owned.name, work)
-        here.journal.close_step(here.session, owned.step_id, "done")
-        return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
+        return _drop_retained(here, owned, step, one)
     work = _work(here, step)
     if work.step().current_until:
         stop_keeping_current(work)
     else:
         take_down(work)
+    return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
+
+
+def _drop_retained(here: _Here, owned: Owned, step: StepRow, one: Cleaned) -> Cleaned:
+    """Drop it, if an encrypted table bears its old name still: what was judged can be minutes ago."""
+    session = here.session
+    if not is_encrypted(session, step.table) and (
+        why := _keep(session, _facts(session, [step.table]), here.options, step, owned)
+    ):
+        return Cleaned(one.name, one.kind, "kept", why, one.size_bytes)
+    work = _work(here, step, Table(step.table, "InnoDB", 0, 0, 0))  # nobody needs to know more of it
+    was_there = drop_if_ours(session, here.journal, owned.step_id, "retained", owned.name, work)
+    here.journal.close_step(session, owned.step_id, "done")
+    if not was_there:
+        return Cleaned(one.name, one.kind, "forgotten", "it is not there any more: a person dropped or renamed it")
     return Cleaned(one.name, one.kind, "dropped", "", one.size_bytes)
 
 

@@ -47,10 +47,11 @@ def all_steps(run: Run) -> list[StepOutcome]:
 def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -> list[StepOutcome]:
     """Each lane takes the next step that none has taken, with a session of its own for what the run's own does.
 
-    Every other lane begins at the far end: the smallest tables are DDL and wait for the disk, the largest are rows and
-    want the processor.
+    Where the smallest are first, every other lane begins at the far end: small tables are DDL and wait for the disk,
+    large ones are rows and want the processor. Any other order is somebody's wish.
     """
     waiting = deque(group)
+    takes = [waiting.popleft, waiting.pop if run.plan.defaults.order == "smallest-first" else waiting.popleft]
     outcomes: dict[str, StepOutcome] = {}
 
     def lane(take: Callable[[], Step], ending: threading.Event) -> None:
@@ -68,7 +69,7 @@ def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -
     tables = [step.table for step in group if step.table is not None]
     _encrypt_new_tables(run, encrypt=all(map(run.facts.has_its_own_file, tables)))
     try:
-        side_by_side([partial(lane, waiting.pop if n % 2 else waiting.popleft) for n in range(lanes)])
+        side_by_side([partial(lane, takes[n % 2]) for n in range(lanes)])
     finally:
         _encrypt_new_tables(run, encrypt=False)
     return [outcomes[step.name] for step in group]

@@ -29,6 +29,9 @@ SHORTEST_CALM_SECONDS: Final = 2.0
 LONGEST_CALM_SECONDS: Final = 64.0
 """How long nobody may suffer before one worker more is tried."""
 
+QUIET_LOOKS: Final = 2
+"""So many in a row make a server quiet: some applications come in bursts."""
+
 QUIET_SESSIONS: Final = 1
 """So many others may be at work on a quiet server: a heartbeat, somebody who monitors it."""
 
@@ -44,7 +47,7 @@ class Others:
 
 
 _OURS: Final = (
-    "SELECT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
+    "SELECT DISTINCT PROCESSLIST_ID FROM performance_schema.session_connect_attrs"
     " WHERE ATTR_NAME = 'program_name' AND ATTR_VALUE = %s"
 )
 _NOW: Final = (
@@ -52,29 +55,35 @@ _NOW: Final = (
     " WHERE THREAD_ID = (SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID())"
 )
 """In picoseconds, by the clock of those events: a statement that has not ended ends now."""
+_HALF_A_SECOND: Final = 500_000_000_000
 
 
 def look_at_others(session: Session, purpose: str) -> Others:
     """What sessions but those of this run (by their program name) do now. No locks.
 
-    Nothing where the server does not keep program names: then nobody can tell, and workers stay as they are.
+    Nothing where the server does not keep program names: then nobody can tell, and workers stay as they are. Where it
+    does not keep the times of statements, somebody counts as at work.
     Those that wait for a metadata lock are left out: they may wait for us, and fewer workers would not help them. A
     replica's appliers are, too: they seem to run a statement at all times.
     """
-    row = session.row(
-        "SELECT COALESCE(SUM(t.PROCESSLIST_COMMAND <> 'Sleep'), 0), COUNT(*)"
-        " FROM performance_schema.threads t WHERE t.TYPE = 'FOREGROUND'"
+    # Each list is read once (DISTINCT and GROUP BY see to that), whatever the number of connections.
+    known, timed, running, at_work = session.row(
+        f"SELECT CONNECTION_ID() IN ({_OURS}), ({_NOW}) IS NOT NULL,"
+        " COALESCE(SUM(t.PROCESSLIST_COMMAND <> 'Sleep'), 0), COUNT(*)"
+        f" FROM performance_schema.threads t LEFT JOIN ({_OURS}) ours ON ours.PROCESSLIST_ID = t.PROCESSLIST_ID"
+        " LEFT JOIN (SELECT THREAD_ID, MAX(TIMER_END) AS ended FROM performance_schema.events_statements_current"
+        " GROUP BY THREAD_ID) last ON last.THREAD_ID = t.THREAD_ID"
+        " WHERE t.TYPE = 'FOREGROUND' AND ours.PROCESSLIST_ID IS NULL"
         " AND t.NAME NOT LIKE 'thread/sql/slave%%' AND t.NAME NOT LIKE 'thread/sql/replica%%'"
         " AND (t.PROCESSLIST_COMMAND IN ('Query', 'Execute')"
-        " OR t.PROCESSLIST_COMMAND = 'Sleep' AND EXISTS (SELECT 1 FROM performance_schema.events_statements_current s"
-        f" WHERE s.THREAD_ID = t.THREAD_ID AND s.TIMER_END > ({_NOW}) - 500000000000))"
+        f" OR t.PROCESSLIST_COMMAND = 'Sleep' AND last.ended > ({_NOW}) - {_HALF_A_SECOND})"
         " AND COALESCE(t.PROCESSLIST_STATE, '') NOT LIKE 'Waiting for%%lock'"
-        " AND COALESCE(t.PROCESSLIST_STATE, '') <> 'User lock'"
-        f" AND t.PROCESSLIST_ID NOT IN ({_OURS}) AND CONNECTION_ID() IN ({_OURS})",
+        " AND COALESCE(t.PROCESSLIST_STATE, '') <> 'User lock'",
         (purpose, purpose),
-    )
-    running, at_work = row or (0, 0)
-    return Others(int(running), int(at_work))
+    ) or (0, 0, 0, 0)
+    if not known:
+        return Others(0, 0)
+    return Others(int(running), int(at_work) if timed else QUIET_SESSIONS + 1)
 
 
 class Follower:
@@ -86,6 +95,7 @@ class Follower:
         self._calm_since = 0.0
         self._calm_seconds = FIRST_CALM_SECONDS
         self._last_try_held = False
+        self._quiet_looks = 0
 
     @property
     def mean(self) -> float:
@@ -100,13 +110,15 @@ class Follower:
     def next(self, at: float, others: Others, now: int) -> int:
         """How many from now on, instead of `now`: half if others suffer, one more on a quiet server or after calm."""
         self._seen = [*self._seen[1 - SMOOTHED_OVER :], others.running]
-        if self.mean > self._busy:
+        self._quiet_looks = self._quiet_looks + 1 if others.at_work <= QUIET_SESSIONS else 0
+        enough = len(self._seen) > 1 or others.running > 2 * self._busy
+        if self.mean > self._busy and enough:
             self._calm_since = at
             if now > 1:
                 self._calm_seconds = min(2 * self._calm_seconds, LONGEST_CALM_SECONDS)
                 self._last_try_held = False
             return max(1, now // 2)
-        if others.at_work <= QUIET_SESSIONS:
+        if self._quiet_looks >= QUIET_LOOKS:
             return min(now + 1, self._most)
         if now < self._most and self.mean < self._busy / 2 and at - self._calm_since >= self._calm_seconds:
             if self._last_try_held:

@@ -72,8 +72,9 @@ def in_one_moment(work: Work, step: StepRow) -> bool:
 
 def _forget_copy(work: Work) -> None:
     """Drop the copy of an attempt that came to nothing, so that nobody looks for it after a change of the source."""
-    work.journal.set_step(work.session, work.step_id, shadow_ids="")
+    # In this order: whoever dies in between, or cannot drop it, leaves what tells whether it was swapped.
     drop_if_ours(work.session, work.journal, work.step_id, "shadow", work.shadow, work)
+    work.journal.set_step(work.session, work.step_id, shadow_ids="")
 
 
 def _tried(work: Work, step: StepRow) -> bool:

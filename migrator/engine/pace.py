@@ -19,7 +19,8 @@ class Pacer:
 
     def learn(self, rows: int, seconds: float) -> None:
         """A chunk of so many rows took so long. A short last chunk of a range says nothing about a full one."""
-        if rows < self.rows / 2 and seconds < self._target_seconds:
+        short = rows < self.rows / 2
+        if short and seconds < self._target_seconds:
             return
-        fits = rows * self._target_seconds / max(seconds, 0.001)
+        fits = max(rows * self._target_seconds / max(seconds, 0.001), self.rows / 4 if short else 1)
         self.rows = max(1, min(int(fits), int(self.rows * GROWTH) + 1, self._most_rows))

@@ -1,9 +1,9 @@
 """Ranges of the key: made one after the other by walking the index, each copied by one worker at a time.
 
-Many more ranges than workers, so that none is left with the tail, whatever the distribution of the keys:
-boundaries are places that exist in the index, found by counting rows, not by arithmetic. They become smaller towards
-the end, since each costs space: what is copied at several places at once leaves pages free in the file (2,000,000 rows
-by four workers: 484 MiB with 32 equal ranges, 452 with 8, 440 with one; seen on 9.7.4). The last range ends at the
+More ranges than workers, and smaller ones towards the end, so that none is left with the tail, whatever the
+distribution of the keys: boundaries are places that exist in the index, found by counting rows, not by arithmetic. No
+smaller than that needs, since what is copied at several places at once leaves pages free in the file (2,000,000 rows by
+four workers: 484 MiB with 32 equal ranges, 452 with 8, 440 by one worker; seen on 9.7.4). The last range ends at the
 largest key that was there when logging had begun; what is inserted beyond is in the log.
 """
 

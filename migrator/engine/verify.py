@@ -67,7 +67,7 @@ def compare_rows(work: Work) -> int:
 
     def worker(ending: threading.Event) -> None:
         with work.open() as session:
-            by_hash, pacer = hash_joins(session, work), _pacer(work)
+            by_hash, pacer = hash_joins(session, work), _pacer(work, session)
             while not ending.is_set():
                 with lock:
                     if not waiting:
@@ -111,19 +111,21 @@ def _compare_stretch(
         work.listen(ChunkVerified(work.subject, rows, seconds, count(rows), work.table.rows))
 
 
-def _pacer(work: Work) -> Pacer:
+def _pacer(work: Work, session: Session) -> Pacer:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
-    limits = work.limits
-    return Pacer(
-        target_seconds=limits.chunk_time_seconds,
-        max_bytes=CHUNKS_AT_ONCE * limits.chunk_max_bytes,
-        row_bytes=row_bytes,
-    )
+    most = _join_memory(work, session) // 2
+    return Pacer(target_seconds=work.limits.chunk_time_seconds, max_bytes=most, row_bytes=row_bytes)
+
+
+def _join_memory(work: Work, session: Session) -> int:
+    """For each worker; an eighth of the buffer pool at most: a server is as large as its pool."""
+    pool = int(session.value("SELECT @@innodb_buffer_pool_size"))
+    return min(2 * CHUNKS_AT_ONCE * work.limits.chunk_max_bytes, pool // 8)
 
 
 def hash_joins(session: Session, work: Work) -> bool:
     """Let the session join by hashes, in so much memory that no chunk goes through a file; False if it cannot."""
-    session.set_session("join_buffer_size", str(2 * CHUNKS_AT_ONCE * work.limits.chunk_max_bytes))
+    session.set_session("join_buffer_size", str(_join_memory(work, session)))
     try:
         session.set_session("optimizer_switch", "'hash_join=on,block_nested_loop=on'")
     except SqlError as error:

@@ -643,7 +643,7 @@ MUTATIONS: Final = (
     Mutation(
         "workers: they fall while others are busy",
         "migrator/engine/load.py",
-        "        if self.mean > self._busy:\n",
+        "        if self.mean > self._busy and enough:\n",
         "        if self.mean < 0:\n",
         _in("test_load", "test_workers_fall_within_five_seconds_and_return"),
     ),

@@ -62,3 +62,16 @@ def test_what_was_too_many_is_tried_again_later_and_later() -> None:
 def test_they_return_when_the_others_have_gone() -> None:
     """One with each look, once the mean is low."""
     assert follow([SUFFERING, SUFFERING, QUIET, QUIET, QUIET, QUIET, QUIET]) == [1, 1, 1, 1, 2, 3, 4]
+
+
+def test_who_comes_in_bursts_is_there_between_them() -> None:
+    """One quiet look alone gives nothing back."""
+    assert set(follow([AT_WORK, QUIET] * 10)[:16]) == {1}
+
+
+def test_one_look_after_a_change_decides_only_if_it_is_clear() -> None:
+    """Two statements at one instant are no reason; two looks are, or many statements."""
+    two = Others(2, 6)
+    assert follow([QUIET, two, AT_WORK]) == [4, 4, 4]
+    assert follow([QUIET, two, two]) == [4, 4, 2]
+    assert follow([QUIET, Others(3, 6)]) == [4, 2]

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from migrator.engine.cleanup import CleanupOptions, cleanup
-from migrator.events import ChunkCopied
+from migrator.events import ChunkCopied, DdlStarting, Event
 from migrator.model import Method
 from migrator.planner.plan import Plan
 from migrator.report.values import Cleaned
@@ -199,3 +199,19 @@ def test_what_is_known_of_tables_is_read_once(lab: Lab) -> None:
     assert set(actions(cleaned(lab, now=True)).values()) == {"dropped"}
     assert {n for n in lab.names() if n.startswith("_")} == set()
     assert lab.digest_count("%FROM `information_schema` . `INNODB_TABLES` ORDER BY%") == 1
+
+
+def test_a_table_that_goes_while_cleanup_is_at_work_keeps_its_old_one(lab: Lab) -> None:
+    """What was judged can be minutes ago when it is dropped: without the encrypted table the old one may be all there is."""
+    for table in ("t1", "t2"):
+        lab.table(table, *SOME)
+    assert [step.outcome for step in lab.apply("t1", "t2").outcome.steps] == ["done"] * 2
+
+    def listen(event: Event) -> None:
+        if isinstance(event, DdlStarting) and "_t1_retained" in event.statement:
+            lab.run("DROP TABLE t2")
+
+    with closing(lab.session()) as session:
+        found = {one.name.name: one.action for one in cleanup(session, CleanupOptions(now=True), listen)}
+    assert found == {"_t1_retained": "dropped", "_t2_retained": "kept"}
+    assert "_t2_retained" in lab.names()
