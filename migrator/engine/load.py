@@ -55,6 +55,11 @@ _NOW: Final = (
     " WHERE THREAD_ID = (SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID())"
 )
 """In picoseconds, by the clock of those events: a statement that has not ended ends now."""
+_TIMED: Final = (
+    "SELECT COUNT(*) = 3 FROM performance_schema.setup_consumers WHERE ENABLED = 'YES'"
+    " AND NAME IN ('global_instrumentation', 'thread_instrumentation', 'events_statements_current')"
+)
+"""Where they are off, the list keeps what was true when they were turned off (seen on 9.7.4)."""
 _HALF_A_SECOND: Final = 500_000_000_000
 
 
@@ -68,7 +73,7 @@ def look_at_others(session: Session, purpose: str) -> Others:
     """
     # Each list is read once (DISTINCT and GROUP BY see to that), whatever the number of connections.
     known, timed, running, at_work = session.row(
-        f"SELECT CONNECTION_ID() IN ({_OURS}), ({_NOW}) IS NOT NULL,"
+        f"SELECT CONNECTION_ID() IN ({_OURS}), ({_TIMED}),"
         " COALESCE(SUM(t.PROCESSLIST_COMMAND <> 'Sleep'), 0), COUNT(*)"
         f" FROM performance_schema.threads t LEFT JOIN ({_OURS}) ours ON ours.PROCESSLIST_ID = t.PROCESSLIST_ID"
         " LEFT JOIN (SELECT THREAD_ID, MAX(TIMER_END) AS ended FROM performance_schema.events_statements_current"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from migrator.clock import SystemClock
-from migrator.engine.load import Others, adapting, look_at_others
+from migrator.engine.load import QUIET_SESSIONS, Others, adapting, look_at_others
 from migrator.engine.sessions import Sessions
 from migrator.events import ChunkCopied, Event, Workers
 from tests.server.engine.kit import SMALL, At, Beside, Lab, each
@@ -68,6 +68,18 @@ def test_who_is_between_two_statements_is_at_work(lab: Lab) -> None:
 
         until(four_are_at_work, "all four are seen")
         until(lambda: look_at_others(session, PURPOSE).at_work == 0, "they rest")
+
+
+def test_where_the_server_keeps_no_times_somebody_counts_as_at_work(lab: Lab) -> None:
+    """Else a server whose application nobody can see would seem quiet."""
+    keep = "UPDATE performance_schema.setup_consumers SET ENABLED = '{}' WHERE NAME = 'events_statements_current'"
+    with closing(lab.session()) as asks, closing(asks.another(PURPOSE)) as session:
+        until(lambda: look_at_others(session, PURPOSE).at_work == 0, "nobody is at work")
+        try:
+            lab.run(keep.format("NO"))
+            assert look_at_others(session, PURPOSE).at_work > QUIET_SESSIONS
+        finally:
+            lab.run(keep.format("YES"))
 
 
 def test_workers_fall_within_five_seconds_and_return(lab: Lab) -> None:
