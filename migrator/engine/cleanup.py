@@ -243,7 +243,7 @@ def _do(here: _Here, owned: Owned, one: Cleaned) -> Cleaned:
     if owned.kind == "retained":
         return _drop_retained(here, owned, step, one)
     work = _work(here, step)
-    if work.step().current_until:
+    if step.current_until:
         stop_keeping_current(work)
     else:
         take_down(work)

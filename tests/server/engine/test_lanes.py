@@ -187,9 +187,9 @@ def test_a_table_that_is_altered_before_its_turn(small: Lab) -> None:
     assert not small.encrypted(TABLES[2])
 
 
-@pytest.mark.parametrize(("order", "second"), [("smallest-first", -1), ("as-listed", 1)])
-def test_some_begin_at_the_far_end(small: Lab, order: str, second: int) -> None:
+@pytest.mark.parametrize("order", ["smallest-first", "as-listed"])
+def test_some_begin_at_the_far_end(small: Lab, order: str) -> None:
     """The smallest and the largest are done at the same time, DDL beside rows; but not where somebody chose an order."""
     ran = small.apply(defaults=AT_ONCE.model_copy(update={"small_tables_at_once": 2, "order": order}))
     began = [event.subject.rpartition(".")[2] for event in ran.events if isinstance(event, StepStarted)]
-    assert set(began[:2]) == {TABLES[0], TABLES[second]}
+    assert (began.index(TABLES[-1]) < len(TABLES) // 2) is (order == "smallest-first")

@@ -1,0 +1,36 @@
+"""Chunks fit the time and the size that they are given, and what says nothing about them changes nothing."""
+
+from __future__ import annotations
+
+from migrator.engine.pace import FIRST_ROWS, Pacer
+
+
+def a_pacer(*, max_bytes: int = 10**9) -> Pacer:
+    return Pacer(target_seconds=0.5, max_bytes=max_bytes, row_bytes=100.0)
+
+
+def test_chunks_grow_step_by_step_to_what_fits() -> None:
+    """By half at most, and never beyond the size."""
+    pacer = a_pacer(max_bytes=400_000)
+    seen = []
+    for _ in range(6):
+        pacer.learn(pacer.rows, 0.01)
+        seen.append(pacer.rows)
+    assert seen[:3] == [3001, 4000, 4000]
+    assert a_pacer(max_bytes=1000).rows == 10
+
+
+def test_a_chunk_that_overran_is_followed_by_one_that_fits() -> None:
+    """However much it overran."""
+    pacer = a_pacer()
+    pacer.learn(FIRST_ROWS, 50.0)
+    assert pacer.rows == FIRST_ROWS // 100
+
+
+def test_the_short_end_of_a_range_says_little() -> None:
+    """Nothing if it was quick; and one that met a stall, perhaps of no row, makes the next a quarter at least."""
+    pacer = a_pacer()
+    pacer.learn(3, 0.01)
+    assert pacer.rows == FIRST_ROWS
+    pacer.learn(0, 5.0)
+    assert pacer.rows == FIRST_ROWS // 4
