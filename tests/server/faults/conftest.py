@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from migrator.db import Session
 from migrator.engine import pace, ranges
 from tests.server.engine.kit import Lab
-from tests.servers import Account, RunningServer, start
+from tests.servers import Account, RunningServer, least_privileged, start
 
 if TYPE_CHECKING:
     from tests.servers.running import Connection
@@ -51,10 +52,32 @@ def schema() -> str:
 
 
 @pytest.fixture
-def lab(server: RunningServer, dba: Account, schema: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A fresh schema with a ledger beside it; ranges and chunks are small; the journal is taken away afterwards."""
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges and chunks are small."""
     monkeypatch.setattr(ranges, "FEWEST_ROWS", 400)
     monkeypatch.setattr(pace, "FIRST_ROWS", 90)
+
+
+@pytest.fixture
+def lab(server: RunningServer, dba: Account, schema: str, small_chunks: None) -> Iterator[Lab]:
+    """A fresh schema with a ledger beside it; the journal is taken away afterwards."""
+    with _laboratory(server, dba, schema) as lab:
+        yield lab
+
+
+@pytest.fixture
+def new_lab(schema: str, small_chunks: None) -> Iterator[Lab]:
+    """The same, on a new server, for limits of files: its undo log is small, and there is no binlog to end it."""
+    with (
+        start(name="faults-new", options=(*OPTIONS, "--skip-log-bin")) as server,
+        least_privileged(server) as dba,
+        _laboratory(server, dba, schema) as lab,
+    ):
+        yield lab
+
+
+@contextmanager
+def _laboratory(server: RunningServer, dba: Account, schema: str) -> Iterator[Lab]:
     lab = PlainLab(server, dba, "mysql", f"{schema}_ledger")
     lab.run(f"CREATE DATABASE {schema}", f"CREATE DATABASE {lab.ledger}")
     lab.schema = schema

@@ -220,6 +220,8 @@ class Fault:
     patience_seconds: float = 60.0
     lease_seconds: float = 30.0
     table: tuple[str, str] = BY_NUMBER
+    new_server: bool = False
+    """The sizes of the server's files matter: its undo log must be small, and no binlog reach its limit."""
     gone: bool = False
     """The table itself is gone afterwards: there is nothing to encrypt any more."""
 

@@ -12,6 +12,9 @@ from tests.server.faults.scene import live_through, matrix
 
 
 @pytest.mark.parametrize(("fault", "where"), matrix(MACHINES))
-def test_fault(lab: Lab, fault: str, where: str, record_property: Callable[[str, object], None]) -> None:
+def test_fault(
+    request: pytest.FixtureRequest, fault: str, where: str, record_property: Callable[[str, object], None]
+) -> None:
     """The run ends by itself and says how, nothing wrong is swapped, and the next runs finish."""
+    lab: Lab = request.getfixturevalue("new_lab" if MACHINES[fault].new_server else "lab")
     record_property(f"{fault} | {where}", live_through(lab, MACHINES[fault], where))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +12,7 @@ import pytest
 
 from migrator.events import Event, LegProgress, Waiting
 from tests.server.engine.kit import At, Lab, ddl, name
+from tests.server.faults.machines import file_sizes, limit_file_size
 from tests.server.faults.relays import RELAYS
 from tests.server.faults.scene import SHORT, live_through, matrix
 
@@ -36,6 +36,16 @@ def test_fault(lab: Lab, fault: str, where: str, record_property: Record) -> Non
 @pytest.fixture
 def big(lab: Lab) -> Lab:
     """A laboratory with a table that the server moves for about a second, and its ledger."""
+    return _with_big_table(lab)
+
+
+@pytest.fixture
+def new_big(new_lab: Lab) -> Lab:
+    """The same on a new server: its files are smaller than the table."""
+    return _with_big_table(new_lab)
+
+
+def _with_big_table(lab: Lab) -> Lab:
     lab.table(
         "t",
         "(n INT, v VARCHAR(2000))",
@@ -133,32 +143,26 @@ def test_the_log_of_a_move_is_full(big: Lab, where: str, record_property: Record
 
 
 @pytest.mark.parametrize("where", ["move-in", "move-out"])
-def test_no_room(big: Lab, where: str, record_property: Record) -> None:
+def test_no_room(new_big: Lab, where: str, record_property: Record) -> None:
     """The new file cannot grow: the move fails, the table is as it was before the leg, and with room it goes on."""
-    plan, server = big.plan("t"), big.server.server
-    assert server.pid is not None
-    assert server.datadir is not None
-    _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    plan, server = new_big.plan("t"), new_big.server.server
 
     def limit() -> None:
-        assert server.pid is not None
-        assert server.datadir is not None
-        big.run("RESET BINARY LOGS AND GTIDS")
-        for table in (name("t"), big.in_ledger("t")):
-            big.flush(table)  # nobody wants to write to them any more
-        files = [file for file in server.datadir.rglob("*") if file.is_file()]
-        own = [file for file in files if file.suffix != ".ibd" or file.name == "mysql.ibd"]
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (max(file.stat().st_size for file in own), hard))
+        for table in (name("t"), new_big.in_ledger("t")):
+            new_big.flush(table)  # nobody wants to write to them any more
+        sizes = file_sizes(server)
+        own = [file for file in sizes if file.suffix != ".ibd" or file.name == "mysql.ibd"]
+        limit_file_size(server, max(sizes[file] for file in own))
 
     begin = {"move-in": " TABLESPACE = `migrator", "move-out": " TABLESPACE = innodb_file_per_table"}[where]
     try:
-        ran = big.apply(plan=plan, at=[At(ddl(begin), limit)])
+        ran = new_big.apply(plan=plan, at=[At(ddl(begin), limit)])
     finally:
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        limit_file_size(server, None)
     ran.assert_outcome("failed")
     assert ran.step.remedy
-    assert big.encrypted("t") == (where == "move-out")
-    big.assert_equal("t")
-    big.apply(plan=plan).assert_outcome("done")
-    assert_all_done(big)
+    assert new_big.encrypted("t") == (where == "move-out")
+    new_big.assert_equal("t")
+    new_big.apply(plan=plan).assert_outcome("done")
+    assert_all_done(new_big)
     record_property(f"relay: no room | {where}", "3; mend, goes on")
