@@ -10,6 +10,7 @@
     │   ├── MissingPrivilege      3 names the privilege and the GRANT
     │   ├── SourceChanged         3 TRUNCATE or DDL on the source, triggers gone: the copy is void
     │   ├── Mismatch              3 verification found a difference; no swap
+    │   ├── UniqueValuesMove      3 a unique value stood in the copy twice at each try
     │   └── LogOverflow           3 the backlog passed its bound; the step was given up
     ├── OwnerUnknown              4 a person must look: a name is not provably ours
     ├── Altered                   4 a person must look: a conversion changed more than the engine

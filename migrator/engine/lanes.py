@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from migrator.engine.steps import Run, do_step, outcome_of
+from migrator.engine.outcomes import outcome_of
+from migrator.engine.steps import Run, do_step
 from migrator.engine.work import side_by_side
 from migrator.errors import MigratorError
 from migrator.planner.order import groups, run_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from migrator.clock import Clock
 from migrator.db import Session
@@ -17,6 +17,7 @@ from migrator.engine.journal_steps import StepRow
 from migrator.engine.lease import Lease
 from migrator.engine.migrate import migrate
 from migrator.engine.ours import forget_retained, retained_is_gone
+from migrator.engine.outcomes import Seen, leftovers, outcome_of, told
 from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
@@ -29,31 +30,27 @@ from migrator.errors import (
     LogOverflow,
     MigratorError,
     Mismatch,
-    MissingPrivilege,
     ServerUnreachable,
     SourceChanged,
     Stopped,
     UniqueValuesMove,
 )
-from migrator.events import ChunkVerified, Event, Listener, Moment, Noticed, Retained, StepEnded, StepStarted
+from migrator.events import Listener, Noticed, StepEnded, StepStarted
 from migrator.model import Finding, Method, Table, TableName
 from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
 from migrator.planner.plan import Plan, Step, fingerprint_of
-from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
-from migrator.sql.names import retained_of
+from migrator.report.values import Outcomes, StepOutcome
 from migrator.sql_errors import SqlError
 
 LINKS: Final = 40
 """How often the connection may be lost within one step before it is called failed."""
 
+WENT_WRONG: Final = frozenset({"failed", "person", "stopped"})
+"""Outcomes of steps that may have left something on the server."""
+
 IN_ONE_STATEMENT: Final = frozenset({Method.DIRECT_ALTER, Method.CONVERT})
 """Methods that leave nothing half-done."""
-
-_TRIGGER_NOT_STORED: Final = 3507
-"""Its copy of a trigger's text is cut by a byte for each doubled backtick, perhaps within a letter (seen on 9.7.4)."""
-
-_DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1419})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         rows=listen.rows,
         moments=tuple(listen.moments),
         retained=listen.retained,
-        leftovers=_leftovers(run, step) if outcome.outcome in {"failed", "person", "stopped"} else (),
+        leftovers=leftovers(run.session, run.journal, step) if outcome.outcome in WENT_WRONG else (),
     )
     run.listen(StepEnded(step.name, outcome.outcome, seconds, outcome.message, outcome.remedy))
     return outcome
@@ -155,7 +152,7 @@ def _table(run: Run, step: Step, listen: Listener) -> str:
             unique_indexes_wait = False
         except SqlError as error:
             if not error.link_lost:
-                raise _told(error, str(name)) from None
+                raise told(error, str(name)) from None
             run.session.reconnect()  # and look again at what has happened
     raise Failed(f"the connection was lost {LINKS} times while {name} was worked on", remedy="apply again to go on")
 
@@ -323,83 +320,7 @@ def _space(run: Run, step: Step, listen: Listener) -> str:
         encrypt_space(work, step.tablespace_name)
         return ""
     except SqlError as error:
-        raise _told(error, step.name) from None
+        raise told(error, step.name) from None
     finally:
         if space_encrypted(work, step.tablespace_name):
             run.journal.close_step(run.session, step_id, "done")
-
-
-def _told(error: SqlError, name: str) -> MigratorError:
-    if error.number in _DENIED:
-        return MissingPrivilege(
-            f"{name}: {error.text}", remedy="grant what is missing (docs/privileges.md) and apply again"
-        )
-    if error.number == _TRIGGER_NOT_STORED:
-        return Failed(
-            f"{name}: the server cannot store our triggers: its name or a column's holds a backtick beside a letter"
-            " outside of ASCII",
-            remedy="cleanup --abandon it, and rename that column or table; nothing was changed on the source",
-        )
-    return Failed(f"{name}: {error}", remedy="apply again to go on; the work done so far is kept")
-
-
-class Seen:
-    """A listener that keeps what the events of one step said for its outcome, and passes them on."""
-
-    def __init__(self, step: Step, listen: Listener) -> None:
-        self._step = step
-        self._listen = listen
-        self.rows = 0
-        self.moments: list[ExclusiveMoment] = []
-        self.retained: RetainedTable | None = None
-
-    def __call__(self, event: Event) -> None:
-        """Keep, and pass on."""
-        match event:
-            case ChunkVerified():
-                self.rows = event.rows_done
-            case Moment():
-                self.moments.append(
-                    ExclusiveMoment(event.purpose, event.tries, event.waited_seconds, event.held_seconds)
-                )
-            case Retained():
-                assert self._step.table is not None  # noqa: S101 - only tables are retained
-                size = self._step.facts.data_bytes + self._step.facts.index_bytes
-                self.retained = RetainedTable(retained_of(self._step.table), event.until, size, event.current_until)
-            case _:
-                pass
-        self._listen(event)
-
-
-def outcome_of(
-    step: Step, outcome: Outcomes, *, message: str = "", remedy: str = "", in_clear: bool = False
-) -> StepOutcome:
-    size = step.facts.data_bytes + step.facts.index_bytes
-    return StepOutcome(
-        step.name, step.method, outcome, size_bytes=size, message=message, remedy=remedy, in_clear=in_clear
-    )
-
-
-def _leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
-    """What the journal says there is of a step that did not end well; nothing where it cannot be asked any more."""
-    try:
-        return _noted_leftovers(run, step)
-    except SqlError:
-        return ()
-
-
-def _noted_leftovers(run: Run, step: Step) -> tuple[Leftover, ...]:
-    if step.table is None:
-        return ()
-    open_step = run.journal.open_step(run.session, step.table)
-    if open_step is None:
-        return ()
-    kinds: dict[str, Literal["trigger", "shadow", "log", "retained", "tablespace"]] = {
-        "trigger": "trigger",
-        "shadow": "shadow",
-        "log": "log",
-        "retained": "retained",
-        "tablespace": "tablespace",
-    }
-    owned = run.journal.owned(run.session, open_step.id)
-    return tuple(Leftover(kinds[one.kind], one.name) for one in owned if one.kind in kinds)

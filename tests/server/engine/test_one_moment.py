@@ -414,6 +414,29 @@ def test_a_run_that_dies_between_its_notes(lab: Lab) -> None:
     lab.assert_done("t")
 
 
+def test_a_run_that_dies_after_it_dropped_its_copy(lab: Lab) -> None:
+    """It ends before it has noted that the copy is gone: the next run takes the table for neither swapped nor lost."""
+    lab.table("t", DEFINITION, ROWS)
+    resting(lab, "t")
+    lab.apply("t9", defaults=BRIEF)  # of no tables: makes the journal
+    lab.run(
+        "CREATE TRIGGER migrator.no_forgetting BEFORE UPDATE ON migrator.steps FOR EACH ROW"
+        " IF OLD.shadow_ids <> '' AND NEW.shadow_ids = '' THEN SIGNAL SQLSTATE '45000'; END IF"
+    )
+    with lab.application("t") as app:
+        write = At(COPIED, lambda: app.write("UPDATE {t} SET v = 'changed' WHERE id = 5"))
+        lab.apply("t", defaults=BRIEF, at=[write]).assert_outcome("failed")
+    assert write.seen
+    assert lab.value("SELECT COUNT(*) FROM migrator.steps WHERE shadow_ids <> ''") == 1
+    assert lab.value("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'step\\_%'") == 0
+    lab.run("DROP TRIGGER migrator.no_forgetting")
+    resting(lab, "t")
+    ran = lab.apply("t", defaults=BRIEF)
+    ran.assert_outcome("done")
+    assert in_one_moment(ran)
+    lab.assert_done("t")
+
+
 def test_a_source_that_is_truncated_after_an_attempt_in_vain(lab: Lab) -> None:
     """Nothing that the attempt left makes the next run ask for a person."""
     lab.table("t", DEFINITION, ROWS)

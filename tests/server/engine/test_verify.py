@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.events import ChunkCopied, ChunkVerified, PhaseStarted
-from tests.server.engine.kit import At, Lab, each, phase
+from tests.server.engine.kit import SMALL, At, Lab, each, phase
 from tests.server.engine.test_rows import NUMBERS
 
 DEFINITION = """(
@@ -131,3 +131,21 @@ def test_every_row_is_compared(lab: Lab) -> None:
     ran.assert_outcome("done")
     assert ran.step.rows == 903
     lab.assert_done("t")
+
+
+@pytest.mark.parametrize("chunk_bytes", [256 * 2**20, 64 * 2**10])
+def test_the_comparison_takes_no_more_memory_than_the_server_has(lab: Lab, chunk_bytes: int) -> None:
+    """Whatever the plan says, an eighth of the buffer pool for each worker at most; less where chunks are small."""
+    lab.table("t", "(id INT PRIMARY KEY, v VARCHAR(20))", f"SELECT n, 'v' FROM ({NUMBERS.format(900)}) AS many")
+    seen: set[int] = set()
+
+    def look() -> None:
+        values = lab.rows(
+            "SELECT VARIABLE_VALUE FROM performance_schema.variables_by_thread"
+            " WHERE VARIABLE_NAME = 'join_buffer_size' AND VARIABLE_VALUE <> @@GLOBAL.join_buffer_size"
+        )
+        seen.update(int(value) for (value,) in values)
+
+    defaults = SMALL.model_copy(update={"chunk_max_bytes": chunk_bytes})
+    lab.apply("t", defaults=defaults, at=[At(each(ChunkVerified), look, 1)]).assert_outcome("done")
+    assert seen == {min(8 * chunk_bytes, int(lab.value("SELECT @@innodb_buffer_pool_size")) // 8)}
