@@ -37,6 +37,15 @@ T = TypeVar("T")
 FIRST_PATIENCE_SECONDS: Final = 0.003
 """How long our request may wait, and others behind it, after a free instant was seen."""
 
+A_READER_MORE_AFTER_SECONDS: Final = 30.0
+"""After so long without a free instant one will do in which somebody has read the tables and written nothing, after
+twice as long two, and so on. If he wants to write while we wait for him, he is the victim of a deadlock (1213); no
+other is. A request while somebody writes makes victims of those who come next, too: our locks come one by one, and the
+triggers make a writer want those of the log and the shadow after that of the table."""
+
+READERS_PATIENCE_SECONDS: Final = 0.02
+"""How long our request may wait for them, and others behind it."""
+
 LONGEST_PATIENCE_SECONDS: Final = 0.1
 """How long it may wait at most where no free instant is ever seen."""
 
@@ -185,16 +194,16 @@ def strike(
     `send` is for statements that do more than wait and be done; `meanwhile` is called after each try in vain.
     """
     send = send or partial(_send, work)
-    asked, unasked = after_probe(tables, statement), after_probe((), statement)
     began = told = work.clock.monotonic()
-    probes, tries, patience, blind = 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
+    probes, tries, readers, patience, blind = 0, 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
     with work.open() as ender:
         while True:
             work.check()
+            asked = after_probe(() if blind else tables, statement, readers=readers)
             sent = work.clock.monotonic()
             try:
                 probes += 1
-                send(session, ender, unasked if blind else asked, patience)
+                send(session, ender, asked, patience)
                 return Struck(probes, tries + 1, sent - began, work.clock.monotonic() - sent)
             except SqlError as error:
                 if error.number not in {_BUSY} | _LATER:
@@ -203,14 +212,22 @@ def strike(
             waited = work.clock.monotonic() - began
             if waited > wait_seconds:
                 raise _in_the_way(work, tables, wait_seconds)
-            if blind:
-                patience = min(patience * 1.2, LONGEST_PATIENCE_SECONDS)
-            blind = blind or (waited > BLIND_AFTER_SECONDS and patience_seconds is None)
+            if patience_seconds is None:
+                readers, patience = _next(waited, patience)
+                blind = waited > BLIND_AFTER_SECONDS
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
                 told = work.clock.monotonic()
                 work.waits("waiting for a free instant", waited, read_blockers(ender, tables))
             meanwhile()
             work.clock.wait(work.stop, _jitter(0.3 if blind else 0.005))
+
+
+def _next(waited: float, patience: float) -> tuple[int, float]:
+    """After so long in vain: with how many readers an instant will do, and how long the next request may wait."""
+    readers = int(waited / A_READER_MORE_AFTER_SECONDS)
+    if waited > BLIND_AFTER_SECONDS:
+        return readers, min(patience * 1.2, LONGEST_PATIENCE_SECONDS)
+    return readers, READERS_PATIENCE_SECONDS if readers else FIRST_PATIENCE_SECONDS
 
 
 def _send(work: Work, session: Session, ender: Session, statement: Sql, patience: float) -> None:

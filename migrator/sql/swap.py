@@ -14,7 +14,7 @@ LOOKS: Final = 60
 LOOK_EVERY_SECONDS: Final = 0.001
 
 
-def after_probe(tables: Sequence[TableName], statement: Sql) -> Sql:
+def after_probe(tables: Sequence[TableName], statement: Sql, *, readers: int = 0) -> Sql:
     """The statement, sent only in an instant in which no other session holds or awaits a metadata lock on the tables.
 
     The server itself looks for that instant, each millisecond, `LOOKS` times: with two or three transactions open on
@@ -24,18 +24,23 @@ def after_probe(tables: Sequence[TableName], statement: Sql) -> Sql:
     TABLES WITH READ LOCK. Ordinary statements take these as INTENTION_EXCLUSIVE, which counts for nothing
     (seen on 9.7.4). Both in one request: the first fails with 1242 where no look found one, and the server does
     not go on to the next statement after an error. (Manual: 29.12.13.3, The metadata_locks Table.)
+
+    With `readers`: or in an instant in which so many others at most have read the tables, and done nothing else to
+    them.
     """
     here = "".join([" OR (OBJECT_TYPE = 'TABLE' AND OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
     everywhere = "(LEFT(OBJECT_TYPE, 6) IN ('BACKUP', 'GLOBAL') AND LOCK_TYPE IN ('SHARED', 'EXCLUSIVE'))"
+    read = "LOCK_TYPE = 'SHARED_READ' AND LOCK_DURATION = 'TRANSACTION' AND LOCK_STATUS = 'GRANTED'"
+    few = f"COUNT(*) = COUNT(IF({read}, 1, NULL)) AND COUNT(DISTINCT OWNER_THREAD_ID) <= {readers}"
     # `n > 0` makes the server count anew for each look.
-    others = (
-        "(SELECT COUNT(*) FROM performance_schema.metadata_locks"
+    free = (
+        f"(SELECT {few if readers else 'COUNT(*) = 0'} FROM performance_schema.metadata_locks"
         f" WHERE n > 0 AND OWNER_THREAD_ID <> PS_CURRENT_THREAD_ID() AND ({everywhere}{here}))"
     )
     return Sql(
         f"WITH RECURSIVE looks (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM looks WHERE n < {LOOKS})"
         " SELECT IF((SELECT COUNT(*) FROM (SELECT 1 FROM looks"
-        f" WHERE IF({others} = 0, 1, SLEEP({LOOK_EVERY_SECONDS})) = 1 LIMIT 1) AS free) = 0,"
+        f" WHERE IF({free}, 1, SLEEP({LOOK_EVERY_SECONDS})) = 1 LIMIT 1) AS free) = 0,"
         f" (SELECT 1 UNION SELECT 2), 0); {statement.text}",
         (*(value for table in tables for value in (table.schema, table.name)), *statement.args),
     )

@@ -543,6 +543,13 @@ MUTATIONS: Final = (
         _in("test_swap", "test_the_log_is_drained_while_an_instant_is_waited_for"),
     ),
     Mutation(
+        "moments: nobody who has read is risked while free instants are hoped for",
+        "migrator/engine/moment.py",
+        "    readers = int(waited / A_READER_MORE_AFTER_SECONDS)\n",
+        "    readers = 1\n",
+        _in("test_moments", "test_nobody_who_has_read_is_risked_before"),
+    ),
+    Mutation(
         "7: who asks while older transactions are waited for waits for those of his own time",
         "migrator/engine/sessions.py",
         "            wanted = self._begun + 1\n",

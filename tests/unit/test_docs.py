@@ -410,6 +410,8 @@ def test_the_figures_are_those_of_the_code() -> None:
         f"granted within {moment.FIRST_PATIENCE_SECONDS * 1000:.0f} ms",
         f"{moment.LONGEST_PATIENCE_SECONDS * 1000:.0f} ms at most",
         f"was found in {moment.BLIND_AFTER_SECONDS:.0f} s",
+        f"was found in {moment.A_READER_MORE_AFTER_SECONDS:.0f} s",
+        f"for up to {moment.READERS_PATIENCE_SECONDS * 1000:.0f} ms",
         f"no more than {drain.NEARLY_NOTHING} entries",
         f"more than {mirror.RESIDUE} entries",
         f"drained every {drain.NOW_AND_THEN_SECONDS:g} s",
