@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import random
 import threading
 import time
@@ -119,14 +118,17 @@ class Thread(threading.Thread):
 
 
 class Writer(Thread):
-    """Reads, thinks, writes; `rate` transactions a second, by the clock."""
+    """Reads, thinks, writes; `rate` transactions a second, at random moments, as those of people are.
+
+    By the clock: evenly spaced ones of several threads would keep a table in use without an instant between them, or
+    leave it alone at regular ones, depending on the rate.
+    """
 
     def __init__(
         self, shared: Shared, number: int, estates: Mapping[str, Estate], seed: int, *, rate: float, threads: int
     ) -> None:
         super().__init__(shared, number, estates, seed)
         self.rate = rate / threads
-        self.first_due_seconds = number / rate
         self.names = names(seed, number)
         self.choices = list(estates)
         self.weights = [
@@ -135,8 +137,9 @@ class Writer(Thread):
 
     def work(self) -> None:
         """One transaction after the other, each when it is due or as soon as the one before allows it."""
-        for count in itertools.count():
-            due = self.shared.started + self.first_due_seconds + count / self.rate
+        due = self.shared.started
+        while True:
+            due += self.chance.expovariate(self.rate)
             early = due - time.monotonic()
             if self.shared.stop.wait(early) if early > 0 else self.shared.stop.is_set():
                 return
@@ -215,16 +218,31 @@ class Writer(Thread):
             else:
                 self.undo(work)
                 return
+        lost = self.connection.thread_id()
         with contextlib.suppress(pymysql.err.MySQLError):
             self.connection.close()
         while self.connect_again():
             try:
+                self.await_end(lost)
                 if doing == "commit" and self.happened(work):
                     return
                 break
             except pymysql.err.MySQLError as error:
                 self.trouble(error, "", "look after a lost commit")
         self.undo(work)
+
+    def await_end(self, lost: int) -> None:
+        """Until the server has ended the session that was lost: its COMMIT can go on, and happen, long after that.
+
+        10 s at most: after a restart of the server another session can have its number.
+        """
+        until_seconds = time.monotonic() + 10
+        with self.connection.cursor() as cursor:
+            while time.monotonic() < until_seconds:
+                if not cursor.execute("SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s", (lost,)):
+                    break
+                time.sleep(0.01)
+        self.connection.rollback()
 
     def happened(self, work: Work) -> bool:
         """After a lost COMMIT: look. The rows are this thread's alone, so they tell."""

@@ -20,6 +20,7 @@ from tests.demo.facts import read_facts, readable_in
 from tests.demo.habits import HABITS, delete
 from tests.demo.ledger import Difference
 from tests.demo.shapes import Account, Shape, read_shapes
+from tests.demo.singles import FAMILY, OTHERS
 from tests.demo.statements import Work, read_back
 from tests.demo.traffic import traffic
 from tests.servers import RunningServer, start, until
@@ -28,6 +29,8 @@ OTHER_SESSIONS = """
 SELECT processlist_id FROM performance_schema.threads
 WHERE processlist_user = 'root' AND processlist_id <> CONNECTION_ID()
 """
+
+IN_COMMIT = "SELECT 1 FROM performance_schema.threads WHERE processlist_state = 'waiting for handler commit'"
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +174,10 @@ def test_what_is_read_wrong_is_counted(loaded: RunningServer, account: Account) 
 def test_every_error_is_counted_raw(
     loaded: RunningServer, account: Account, shapes: dict[str, Shape], tmp_path: Path
 ) -> None:
-    """A table that is away, a session that is killed: counted by number, at once, and never tried again."""
+    """A table that is away, a session that is killed: counted by number, at once, and never tried again.
+
+    Its COMMIT, of which the client does not hear any more, happens half a second later.
+    """
     options = loaded.option_file(tmp_path / "app.cnf")
     with traffic(options, tmp_path, rate=100, more=["--report-every", "0"]) as load:
         before = ledger.snapshot(account, shapes.values(), processes=1)
@@ -180,9 +186,12 @@ def test_every_error_is_counted_raw(
         loaded.rows("RENAME TABLE shop.events TO shop.away")
         until(lambda: load.count()["errors"].get("1146"), "a missing table is seen")
         loaded.rows("RENAME TABLE shop.away TO shop.events")
+        loaded.rows("SET GLOBAL binlog_group_commit_sync_delay = 500000")
+        until(lambda: loaded.rows(IN_COMMIT), "a COMMIT that takes its time")
         for (session,) in loaded.rows(OTHER_SESSIONS):
             loaded.rows(f"KILL {session}")
         until(lambda: load.count()["errors"].keys() & {"2013", "2006", "0", "4031"}, "a lost connection is seen")
+        loaded.rows("SET GLOBAL binlog_group_commit_sync_delay = 0")
         at_once = load.count()["transactions"]
         until(lambda: load.count()["transactions"] > at_once + 100, "it goes on")
         result = load.stop()
@@ -191,7 +200,10 @@ def test_every_error_is_counted_raw(
     assert {trouble["table"] for trouble in result.troubles if trouble["number"] == 1146} == {"shop.events"}
     assert sum(p.failed for p in result.periods.values()) <= sum(result.errors.values())
     differences = ledger.compare_all(before, result.ledger, ledger.snapshot(account, shapes.values(), processes=1))
-    assert [d for d in differences if not d.equal] == []
+    found = {one.table: one for one in differences if not one.equal}
+    # Who sends one statement at a time does not look whether one without an answer happened.
+    assert found.keys() <= {*FAMILY, *OTHERS}
+    assert sum(one.missing + one.extra + one.different for one in found.values()) <= result.errors[2013]
 
 
 def test_a_readable_value_is_found_in_a_file(tmp_path: Path) -> None:
