@@ -67,6 +67,8 @@ class Chain:
                     self.count += 1
 
 
+PENDING = "SELECT 1 FROM performance_schema.metadata_locks WHERE OBJECT_SCHEMA = %s AND LOCK_STATUS = 'PENDING'"
+
 READERS = ("SELECT v FROM {place} WHERE id = {number}",)
 
 
@@ -94,16 +96,22 @@ def test_nobody_who_has_read_is_risked_before(lab: Lab, monkeypatch: pytest.Monk
     monkeypatch.setattr(moment, "A_READER_MORE_AFTER_SECONDS", NEVER)
     monkeypatch.setattr(moment, "BLIND_AFTER_SECONDS", NEVER)
     lab.table("t", *BY_NUMBER)
+    plan, waits, asked = lab.plan("t"), threading.Event(), []
     with closing(lab.connect()) as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT v FROM t WHERE id = 1")
 
         def write() -> None:
+            assert waits.wait(60)
+            for _ in range(1000):
+                asked.extend(lab.rows(PENDING, lab.schema))
+                if asked:
+                    break
             cursor.execute("UPDATE t SET v = v WHERE id = 1")
             reader.commit()
 
-        cursor.execute("SELECT v FROM t WHERE id = 1")
-        meets = At(lambda event: isinstance(event, Waiting) and event.reason == "waiting for a free instant", write)
-        lab.apply("t", at=[meets]).assert_outcome("done")
-    assert meets.seen
+        with Beside(write):
+            lab.apply(plan=plan, at=[At(lambda event: isinstance(event, Waiting), waits.set)]).assert_outcome("done")
+    assert asked == []
     lab.assert_done("t")
 
 
