@@ -18,6 +18,7 @@ from migrator.engine.journal_names import JournalNames
 from migrator.engine.journal_ranges import JournalRanges
 from migrator.engine.journal_steps import JournalSteps
 from migrator.errors import MissingPrivilege, OwnerUnknown
+from migrator.planner.control import Control, Wishes
 from migrator.planner.privileges import RIGHTS, Level, account_text
 from migrator.sql import journal as say
 from migrator.sql.names import quote
@@ -156,9 +157,14 @@ class Journal(JournalSteps, JournalRanges, JournalNames):
             f"UPDATE {self._at}.runs SET ended_at = UTC_TIMESTAMP(6), exit_code = %s WHERE id = %s", (exit_code, run_id)
         )
 
-    def paused(self, session: Session) -> bool:
-        """True while a person wants the run to pause."""
-        return bool(session.value(f"SELECT paused FROM {self._at}.control WHERE id = 1"))
+    def control(self, session: Session) -> Control:
+        """What people ask of the run that is at work, or of the next one."""
+        row = session.row(f"SELECT paused, by_whom, wishes FROM {self._at}.control WHERE id = 1")
+        return Control(bool(row[0]), str(row[1]), Wishes.from_json(str(row[2]))) if row else Control()
+
+    def wish(self, session: Session, wishes: Wishes) -> None:
+        """Ask the run for something; all that was asked before is replaced. Changes the journal only."""
+        session.run(f"UPDATE {self._at}.control SET wishes = %s WHERE id = 1", (wishes.to_json(),))
 
     def pause(self, session: Session, *, paused: bool) -> None:
         """Ask the run to pause at the next chunk boundary, or to go on. Changes the journal only."""

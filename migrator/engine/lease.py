@@ -11,6 +11,7 @@ in the lease whether it can be found by them; from one that cannot, nobody takes
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -22,6 +23,7 @@ from migrator.clock import Clock
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.errors import Failed, LeaseHeld, LeaseLost, MigratorError
+from migrator.planner.control import Control
 from migrator.sql.names import quote
 from migrator.sql_errors import SqlError
 
@@ -83,13 +85,26 @@ class Lease:
         self._over = threading.Event()
         self._error: MigratorError | None = None
         self._thread: threading.Thread | None = None
-        self.paused = False
-        """True while a person has paused the run; as fresh as the last heartbeat."""
+        self.control = Control()
+        """What people ask of the run; as fresh as the last heartbeat."""
+        self._told: dict[str, str] = {}
 
     @property
     def purpose(self) -> str:
         """The program name of every session of this run."""
         return purpose_of(self._run_id)
+
+    @property
+    def paused(self) -> bool:
+        """True while a person has paused the run."""
+        return self.control.paused
+
+    def tell(self, name: str, text: str) -> None:
+        """Have the next heartbeat note what `status` shows of the whole run, such as why it is slow; '' takes it back.
+
+        From any thread.
+        """
+        self._told = {other: said for other, said in {**self._told, name: text}.items() if said}
 
     def __enter__(self) -> Lease:
         self._findable = self._session.id in self._sessions_of(self._run_id)
@@ -184,6 +199,7 @@ class Lease:
             self._token = int(token) + 1
             session.run(
                 f"UPDATE {self._at}.lease SET token = %s, run_id = %s, host = %s, pid = %s, account = CURRENT_USER(),"
+                " told = '',"
                 " findable = %s, heartbeat_at = UTC_TIMESTAMP(6),"
                 " expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1",
                 (
@@ -233,11 +249,11 @@ class Lease:
 
     def _beat_once(self, session: Session) -> None:
         def beat(inner: Session) -> int:
-            self.paused = self._journal.paused(inner)
+            self.control = self._journal.control(inner)
             return inner.run(
-                f"UPDATE {self._at}.lease SET heartbeat_at = UTC_TIMESTAMP(6),"
+                f"UPDATE {self._at}.lease SET heartbeat_at = UTC_TIMESTAMP(6), told = %s,"
                 " expires_at = UTC_TIMESTAMP(6) + INTERVAL %s MICROSECOND WHERE id = 1 AND token = %s",
-                (int(self._seconds * 1e6), self._token),
+                (json.dumps(self._told), int(self._seconds * 1e6), self._token),
             )
 
         if session.transaction(beat) != 1:

@@ -7,7 +7,7 @@ twin is in the journal before it is made; at the end nothing is left, not even t
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -30,6 +30,7 @@ from migrator.errors import MigratorError, Stopped
 from migrator.events import Listener, StepEnded, StepStarted
 from migrator.inventory import read_inventory, show_create
 from migrator.model import Finding, Inventory, Method, Table, TableName
+from migrator.planner.control import Control
 from migrator.planner.file import plan_hash
 from migrator.planner.keys import usable_key
 from migrator.planner.make import step_statements
@@ -52,6 +53,10 @@ class _NoLease:
 
     purpose: str
     paused: bool = False
+    control: Control = field(default_factory=Control)
+
+    def tell(self, name: str, text: str) -> None:
+        """Nobody asks where a rehearsal is."""
 
     def check(self) -> None:
         """Nothing can take a rehearsal over."""

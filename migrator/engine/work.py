@@ -19,6 +19,7 @@ from migrator.errors import Stopped
 from migrator.events import DdlDone, DdlStarting, Event, LegProgress, Listener, PhaseEnded, PhaseStarted, Waiting
 from migrator.inventory import read_blockers, read_tables
 from migrator.model import Blocker, Key, Table, TableName
+from migrator.planner.control import Control
 from migrator.planner.plan import Defaults, Step
 from migrator.report.words import leg_words
 from migrator.sql.keys import KeyColumn, key_columns
@@ -37,6 +38,13 @@ class Hold(Protocol):
     @property
     def paused(self) -> bool:
         """True while a person has paused the run."""
+
+    @property
+    def control(self) -> Control:
+        """What people ask of the run."""
+
+    def tell(self, name: str, text: str) -> None:
+        """Have `status` show this of the whole run."""
 
     def check(self) -> None:
         """Raise if the run must change nothing more."""

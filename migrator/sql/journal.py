@@ -12,7 +12,7 @@ from typing import Final
 from migrator.sql.names import quote
 from migrator.sql.statement import Sql
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of these tables; a journal of another version is refused."""
 
 _END: Final = (
@@ -29,8 +29,9 @@ TABLES: Final[dict[str, str]] = {
     " exit_code INT, attested TEXT NOT NULL",
     "lease": f"id TINYINT NOT NULL PRIMARY KEY, token BIGINT UNSIGNED NOT NULL, run_id CHAR(12) NOT NULL,"
     f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, account VARCHAR(300) NOT NULL, heartbeat_at {_TIME} NOT NULL,"
-    f" expires_at {_TIME} NOT NULL, findable TINYINT NOT NULL",
-    "control": f"id TINYINT NOT NULL PRIMARY KEY, paused TINYINT NOT NULL, by_whom VARCHAR(300) NOT NULL, at {_TIME}",
+    f" expires_at {_TIME} NOT NULL, findable TINYINT NOT NULL, told VARCHAR(8000) NOT NULL",
+    "control": f"id TINYINT NOT NULL PRIMARY KEY, paused TINYINT NOT NULL, by_whom VARCHAR(300) NOT NULL, at {_TIME},"
+    " wishes VARCHAR(4000) NOT NULL",
     "steps": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, kind VARCHAR(10) NOT NULL,"
     " schema_name VARCHAR(64) NOT NULL, name VARCHAR(268) NOT NULL, method VARCHAR(20) NOT NULL,"
     " run_id CHAR(12) NOT NULL, phase VARCHAR(20) NOT NULL, state VARCHAR(20) NOT NULL,"
@@ -42,6 +43,8 @@ TABLES: Final[dict[str, str]] = {
     f" retain_days DOUBLE NOT NULL, retained_until {_TIME}, rollback_hours BIGINT NOT NULL DEFAULT 0,"
     f" current_until {_TIME}, waiting TEXT NOT NULL, message TEXT NOT NULL,"
     " backlog_entries BIGINT NOT NULL, backlog_bytes BIGINT NOT NULL, backlog_age DOUBLE NOT NULL,"
+    " expected_seconds DOUBLE, worked_seconds DOUBLE NOT NULL DEFAULT 0,"
+    " half_after_seconds DOUBLE, half_left_seconds DOUBLE,"
     " KEY (schema_name, name)",
     "ranges": "step_id BIGINT UNSIGNED NOT NULL, no INT NOT NULL, low TEXT, high TEXT NOT NULL, at TEXT,"
     " copied TINYINT NOT NULL, rows_copied BIGINT NOT NULL, verified_at TEXT, verified TINYINT NOT NULL,"
@@ -74,11 +77,11 @@ def create_tables(schema: str) -> tuple[Sql, ...]:
     ]
     made.append(
         Sql(
-            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1)"
+            f"INSERT INTO {quote(schema)}.lease VALUES (1, 0, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1, '')"
             " ON DUPLICATE KEY UPDATE id = id"
         )
     )
-    made.append(Sql(f"INSERT INTO {quote(schema)}.control VALUES (1, 0, '', NULL) ON DUPLICATE KEY UPDATE id = id"))
+    made.append(Sql(f"INSERT INTO {quote(schema)}.control VALUES (1, 0, '', NULL, '') ON DUPLICATE KEY UPDATE id = id"))
     return tuple(made)
 
 

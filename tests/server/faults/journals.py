@@ -78,7 +78,7 @@ def abandon_if_refused(scene: Scene) -> bool:
     return again is not None and bool(again.code) and abandon(scene)
 
 
-LEASE: Final = "INSERT INTO migrator.lease VALUES (1, 1000, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1)"
+LEASE: Final = "INSERT INTO migrator.lease VALUES (1, 1000, '', '', 0, '', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 1, '')"
 
 JOURNALS: Final[dict[str, Fault]] = {
     "abandoned": Fault("the run is stopped for good; `cleanup --abandon`", stop, abandon, at="deep"),
