@@ -20,6 +20,7 @@ from migrator.cli_call import BUG, Call, output, say, signal_code, stoppable, to
 from migrator.cli_options import (
     AttestKeyring,
     AttestKeyringBackup,
+    Budget,
     ChunkTime,
     Convert,
     Databases,
@@ -28,8 +29,11 @@ from migrator.cli_options import (
     IgnoreTables,
     Line,
     MaxExtraDisk,
+    MaxFailures,
+    MaxTables,
     MysqlTablespace,
     OutputFile,
+    OutsideWindow,
     PlainFormat,
     PlanFile,
     Relay,
@@ -38,8 +42,10 @@ from migrator.cli_options import (
     TableFormat,
     Tables,
     Tablespaces,
+    Windows,
     Workers,
     attestations_of,
+    check_plan_scope,
     check_scope,
     connected,
     made,
@@ -57,7 +63,8 @@ app = typer.Typer(
     "\n\nThe usual way: audit, plan -o FILE, dry-run FILE, apply FILE, verify, and after some days cleanup.",
     epilog="Exit codes: 0 done; 1 done, but something was refused, left or is in clear; 2 usage or a bad plan;"
     " 3 failed, source intact, safe to run again; 4 a person must look; 70 a bug in migrator; 75 stopped"
-    " because another run is at work: run again later; 130 or 143 interrupted, safe to run again.",
+    " by a window, a budget, or because another run is at work: run again later; 130 or 143 interrupted, safe"
+    " to run again.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -147,11 +154,13 @@ def plan(
     mysql_tablespace: MysqlTablespace = None,
     convert: Convert = None,
     relay: Relay = None,
+    window: Windows = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     retain_days: RetainDays = None,
     rollback_hours: RollbackHours = None,
     max_extra_disk: MaxExtraDisk = None,
+    max_failures: MaxFailures = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
 ) -> int:
@@ -178,6 +187,8 @@ def plan(
     )
     defaults = made(
         Defaults,
+        windows=tuple(window) if window else None,
+        max_failures=max_failures,
         workers=workers,
         chunk_time_seconds=chunk_time,
         retain_days=retain_days,
@@ -245,6 +256,14 @@ def apply(
     workers: Workers = None,
     chunk_time: ChunkTime = None,
     max_extra_disk: MaxExtraDisk = None,
+    outside_window: OutsideWindow = "exit",
+    budget: Budget = None,
+    max_tables: MaxTables = None,
+    max_failures: MaxFailures = None,
+    databases: Databases = None,
+    tables: Tables = None,
+    ignore_databases: IgnoreDatabases = None,
+    ignore_tables: IgnoreTables = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
     events: Annotated[
@@ -265,10 +284,17 @@ def apply(
     from migrator.report.summary import summary_json, summary_text, way_out
 
     value = read_plan(plan_file)
+    wanted = scope_of(databases, tables, ignore_databases, ignore_tables)
+    check_plan_scope(wanted, value)
     options = ApplyOptions(
         workers=workers,
         chunk_time_seconds=chunk_time,
         max_extra_disk_bytes=max_extra_disk,
+        max_failures=max_failures,
+        outside_window=outside_window,
+        budget_seconds=budget,
+        max_tables=max_tables,
+        wanted=wanted,
         attestations=attestations_of(attest_keyring_backup, attest_keyring, before=value.attestations),
     )
     shown, witness = progress(sys.stderr, SystemClock()), Witness()

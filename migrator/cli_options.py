@@ -22,7 +22,7 @@ from migrator.cli_call import Call, exit_code_of, log_statements
 from migrator.clock import SystemClock
 from migrator.errors import UsageError
 from migrator.model import Inventory
-from migrator.planner.plan import Attestation, Attestations, Scope, matches
+from migrator.planner.plan import Attestation, Attestations, Plan, Scope, matches
 from migrator.planner.units import bytes_of, days_of, hours_of, seconds_of
 from migrator.report.words import printable
 from migrator.settings import SSL_MODES, Given
@@ -157,6 +157,43 @@ RollbackHours = Annotated[
         parser=_unit(hours_of),
     ),
 ]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--window",
+        metavar="'DAYS TIME-TIME ZONE'",
+        help="Work only then: 'Sat 22:00-Sun 04:00 Europe/Berlin', 'Mon-Fri 01:00-05:00 UTC', 'daily ...'. Repeatable."
+        " Default: at any time.",
+    ),
+]
+OutsideWindow = Annotated[
+    Literal["exit", "wait"],
+    typer.Option(
+        "--outside-window", help="Outside of the plan's windows: end with exit code 75, or wait for the next one."
+    ),
+]
+Budget = Annotated[
+    Any,
+    typer.Option(
+        "--budget",
+        metavar="TIME",
+        help="Stop after so long (3 h), as at a window's end. Default: no limit.",
+        parser=_unit(_seconds),
+    ),
+]
+MaxTables = Annotated[
+    int | None,
+    typer.Option("--max-tables", metavar="N", help="Begin no more than so many in this call. Default: all.", min=1),
+]
+MaxFailures = Annotated[
+    int | None,
+    typer.Option(
+        "--max-failures",
+        metavar="N",
+        help="Begin no other table after so many have failed. Default: no limit, or the plan's.",
+        min=1,
+    ),
+]
 AttestKeyringBackup = Annotated[
     str | None,
     typer.Option(
@@ -255,13 +292,18 @@ def connected(work: Callable[..., int]) -> Callable[..., None]:
 # -- from texts to values ---------------------------------------------------------------------
 
 
+_OPTIONS: Final = {"windows": "window"}
+"""Options that are not called as what they set."""
+
+
 def made(model: type[M], **fields: object) -> M:
     """A planner's value from options; None means not given. Raises `UsageError` naming the option."""
     try:
         return model(**{name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        option = re.sub("_(bytes|seconds)$", "", str(first["loc"][0])).replace("_", "-")
+        field_name = str(first["loc"][0])
+        option = _OPTIONS.get(field_name) or re.sub("_(bytes|seconds)$", "", field_name).replace("_", "-")
         message = str(first["msg"]).removeprefix("Value error, ")
         raise UsageError(f"--{option}: {message}", remedy="see `migrator COMMAND --help`") from None
 
@@ -296,6 +338,21 @@ def check_scope(scope: Scope, inventory: Inventory) -> None:
                 raise UsageError(
                     f"--{option}: nothing on the server fits {pattern!r}",
                     remedy="check the spelling (upper and lower case differ), and that this account may see it",
+                )
+
+
+def check_plan_scope(scope: Scope, plan: Plan) -> None:
+    """Raise `UsageError` if a schema or table that was asked for is not in the plan."""
+    tables = [step.table for step in plan.steps if step.table is not None]
+    for option, patterns, there in (
+        ("databases", scope.databases, {table.schema for table in tables}),
+        ("tables", scope.tables, set(map(str, tables))),
+    ):
+        for pattern in patterns:
+            if not any(matches(pattern, name) for name in there):
+                raise UsageError(
+                    f"--{option}: nothing in the plan fits {pattern!r}",
+                    remedy="check the spelling (upper and lower case differ), or plan again with it in scope",
                 )
 
 

@@ -13,7 +13,8 @@ from migrator.errors import MissingPrivilege, OwnerUnknown
 from migrator.inventory import read_inventory, show_create
 from migrator.model import Inventory, Method, TableName
 from migrator.planner.make import make_plan
-from migrator.planner.plan import Attestations, Defaults, Plan, Policy, Scope
+from migrator.planner.plan import Attestations, Calibration, Defaults, Plan, Policy, Scope
+from migrator.planner.schedule import calibration_of
 
 
 def read_ours(session: Session) -> Ours:
@@ -26,18 +27,29 @@ def read_ours(session: Session) -> Ours:
         return Ours()
 
 
+def _calibration(session: Session) -> Calibration | None:
+    """What steps took on this server; None where nothing was done yet, or where it is not ours to read."""
+    journal = Journal()
+    try:
+        return calibration_of(*journal.samples(session)) if journal.exists(session) else None
+    except (MissingPrivilege, OwnerUnknown):
+        return None
+
+
 def read_and_plan(
     session: Session, policy: Policy, *, scope: Scope, defaults: Defaults, attestations: Attestations
 ) -> tuple[Inventory, Plan]:
     """Look, then decide: the inventory and the plan made of it."""
     inventory = read_inventory(session, wanted=scope.wants)
     ours = read_ours(session)
+    calibration = _calibration(session)
 
     def planned(definitions: Mapping[TableName, str]) -> Plan:
         return make_plan(
             inventory,
             policy,
             definitions,
+            calibration,
             scope=scope,
             defaults=defaults,
             attestations=attestations,

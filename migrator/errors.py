@@ -15,6 +15,7 @@
     ├── OwnerUnknown              4 a person must look: a name is not provably ours
     ├── Altered                   4 a person must look: a conversion changed more than the engine
     ├── Stopped                  75 stopped before the end: run again later
+    │   ├── OutsideWindow        75 the maintenance window or the budget has ended
     │   ├── LeaseHeld            75 another run is at work
     │   └── LeaseLost            75 another run took over while this one slept
     └── Interrupted       130 / 143 SIGINT or SIGTERM; safe to run again
@@ -105,6 +106,10 @@ class Stopped(MigratorError):
     """Stopped at a safe point; run again later."""
 
     exit_code = 75
+
+
+class OutsideWindow(Stopped):
+    """The maintenance window, or the budget of this call, has ended or leaves too little time."""
 
 
 class LeaseHeld(Stopped):

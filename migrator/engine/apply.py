@@ -5,28 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.engine.allowed import check_plan
+from migrator.engine.bounds import Bounds
+from migrator.engine.course import Course, wait_until_open
 from migrator.engine.facts import Facts
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.lanes import all_steps, connected
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
 from migrator.engine.load import adapting
-from migrator.engine.parked import Tender, Turns, give_up_forsaken, tending
+from migrator.engine.parked import Tender, Turns, give_up_forsaken, tend_once, tending
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run
 from migrator.engine.work import Work, tell_event, work_left
+from migrator.errors import OutsideWindow
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
-from migrator.planner.plan import Attestations, Plan
+from migrator.planner.plan import Attestations, Plan, Scope
+from migrator.planner.schedule import Took, paces, took_of
 from migrator.report.values import Outcome, StepOutcome
 
 
@@ -38,6 +43,12 @@ class ApplyOptions:
     workers: int | None = None
     chunk_time_seconds: float | None = None
     max_extra_disk_bytes: int | None = None
+    max_failures: int | None = None
+    outside_window: Literal["exit", "wait"] = "exit"
+    budget_seconds: float | None = None
+    max_tables: int | None = None
+    wanted: Scope = field(default_factory=Scope)
+    """Of the plan's tables."""
     lease_seconds: float = LEASE_SECONDS
 
 
@@ -61,6 +72,10 @@ def apply(
     clock, journal, listen = clock or SystemClock(), journal or Journal(), tell_event(listen)
     plan = with_options(plan, options)
     began = clock.monotonic()
+    bounds = Bounds(plan.defaults.windows, budget_seconds=options.budget_seconds, clock=clock)
+    closed = bounds.over() if options.outside_window == "exit" else ""
+    if closed and not journal.exists(session):
+        raise OutsideWindow(f"nothing was done: {closed}", remedy="apply again then, or with --outside-window=wait")
     _end_what_a_dead_run_left(session, journal, clock, options)
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
     known = check_plan(session, journal, plan, inventory, options.attestations, listen)
@@ -79,20 +94,39 @@ def apply(
             attested=_attested(options.attestations),
         )
         in_clear = frozenset(finding.subject for finding in known if finding.code in LEFT_IN_CLEAR)
-        turns = Turns()
-        run = Run(own, sessions, lease, journal, run_id, plan, in_clear, turns, Facts(), listen, stop, clock)
+        turns, took = Turns(), _took(own, journal, plan)
+        run = Run(
+            own, sessions, lease, journal, run_id, plan, in_clear, turns, Facts(), listen, stop, clock, bounds, took
+        )
+        course = Course(
+            bounds,
+            took=took,
+            wanted=options.wanted,
+            waits_for_windows=options.outside_window == "wait",
+            max_tables=options.max_tables,
+            max_failures=plan.defaults.max_failures,
+        )
         steps_to_do = sum(step.changes_something for step in plan.steps)
         listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
-        tend_swapped(own, journal, listen, lambda step: _left(run, step))
-        give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
         busy = plan.defaults.busy_running_statements
+        tender = Tender(plan, sessions, lease, journal, turns, listen, clock)
+        if closed:
+            tend_once(tender, stop)
+            course.closed(closed)
         with (
-            tending(Tender(plan, sessions, lease, journal, turns, listen, clock)),
+            tending(tender),
             adapting(sessions, lease.purpose, busy=busy, listen=listen, clock=clock),
         ):
-            steps = all_steps(run)
+            if not closed and wait_until_open(run):
+                tend_swapped(own, journal, listen, lambda step: _left(run, step))
+                give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
+            steps = all_steps(run, course)
         outcome = Outcome(
-            ends_with(_exit_code(steps)), tuple(steps), run_id, clock.monotonic() - began, _stopped_by(steps)
+            ends_with(_exit_code(steps, early=bool(course.why_early))),
+            tuple(steps),
+            run_id,
+            clock.monotonic() - began,
+            _stopped_by(steps) or course.why_early,
         )
         if connected(run):
             journal.end_run(own, run_id, outcome.exit_code)
@@ -149,6 +183,7 @@ def with_options(plan: Plan, options: ApplyOptions) -> Plan:
         "workers": options.workers,
         "chunk_time_seconds": options.chunk_time_seconds,
         "max_extra_disk_bytes": options.max_extra_disk_bytes,
+        "max_failures": options.max_failures,
     }
     said = {name: value for name, value in over.items() if value is not None}
     return plan.model_copy(update={"defaults": plan.defaults.model_copy(update=said)}) if said else plan
@@ -166,8 +201,20 @@ def _stopped_by(steps: list[StepOutcome]) -> str:
     return next((one.message for one in steps if one.outcome == "stopped"), "")
 
 
-def _exit_code(steps: list[StepOutcome]) -> int:
-    have = {one.outcome for one in steps}
+def _took(session: Session, journal: Journal, plan: Plan) -> dict[str, Took]:
+    """How long each step takes that is to be done, or gone on with, where earlier ones on this server tell."""
+    pace, shares = paces(journal.samples(session)[0]), journal.shares_left(session)
+    found = {}
+    for step in plan.steps:
+        took = took_of(pace, step.method, step.facts.data_bytes + step.facts.index_bytes)
+        if step.changes_something and took is not None:
+            share = shares.get(step.table, 1.0) if step.table else 1.0
+            found[step.name] = Took(took.seconds * share, took.low * share, took.high * share)
+    return found
+
+
+def _exit_code(steps: list[StepOutcome], *, early: bool) -> int:
+    have = {one.outcome for one in steps} | ({"stopped"} if early else set())
     for outcome, code in (("person", 4), ("failed", 3), ("stopped", 75), ("given-up", 1), ("refused", 1), ("left", 1)):
         if outcome in have:
             return code

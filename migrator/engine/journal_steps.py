@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from migrator.db import Session
 from migrator.engine.journal_ranges import pack, unpack
 from migrator.errors import OwnerUnknown
 from migrator.model import TableName
+from migrator.planner.schedule import Sample
 from migrator.sql import journal as say
 from migrator.sql.keys import Bound
+
+COPYING: Final = 0.7
+"""The share of a step's time that its copy takes, about; the rest is indexes, comparison and waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,40 @@ class JournalSteps:
             " copy_seconds = copy_seconds + %s WHERE id = %s",
             (rows_copied, rows_verified, seconds, step_id),
         )
+
+    def note_time(
+        self, session: Session, table: TableName, kind: str, *, worked: float, expected: float | None
+    ) -> None:
+        """Count seconds of work on the newest step of a table, and keep what it was first expected to take."""
+        session.run(
+            f"UPDATE {self._at}.steps SET worked_seconds = worked_seconds + %s,"
+            " expected_seconds = COALESCE(expected_seconds, %s)"
+            " WHERE schema_name = %s AND name = %s AND kind = %s ORDER BY id DESC LIMIT 1",
+            (worked, expected, table.schema, table.name, kind),
+        )
+
+    def samples(self, session: Session) -> tuple[list[Sample], str]:
+        """What the newest thousand finished steps took, and the day of the last one (UTC)."""
+        rows = session.rows(
+            f"SELECT method, bytes, worked_seconds, DATE_FORMAT(ended_at, '%%Y-%%m-%%d') FROM {self._at}.steps"
+            " WHERE state IN ('swapped', 'done') AND kind <> 'rehearsal' AND message = '' AND worked_seconds > 0"
+            " ORDER BY id DESC LIMIT 1000"
+        )
+        newest = max((str(day) for *_, day in rows if day), default="")
+        return [Sample(str(method), int(size), float(seconds)) for method, size, seconds, _ in rows], newest
+
+    def shares_left(self, session: Session) -> dict[TableName, float]:
+        """Of copies that are under way: about how much of their work is still to be done."""
+        rows = session.rows(
+            "SELECT s.schema_name, s.name, s.phase, s.rows_expected, COALESCE(SUM(r.rows_copied), 0)"
+            f" FROM {self._at}.steps s LEFT JOIN {self._at}.ranges r ON r.step_id = s.id"
+            " WHERE s.state = 'open' AND s.kind = 'table' GROUP BY s.id"
+        )
+        return {
+            TableName(schema, name): 1 - COPYING * (float(copied) / max(int(expected), 1) if phase == "log" else 1.0)
+            for schema, name, phase, expected, copied in rows
+            if phase not in {"begun", "build"} and float(copied) <= int(expected)
+        }
 
     def close_step(self, session: Session, step_id: int, state: str, message: str = "", **fields: object) -> None:
         """The step is over: swapped, done, failed, given-up or void. Other fields with it."""

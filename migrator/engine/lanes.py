@@ -1,51 +1,66 @@
 """The steps of a run: one after the other, and copies of small tables side by side.
 
 What a small table takes is DDL, waiting for the disk, and waiting for older transactions: several at a time take
-little more than one. A large table has the workers to itself.
+little more than one. A large table has the workers to itself. What is next is what fits in the time that is left.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
+from migrator.engine.course import Course
 from migrator.engine.outcomes import outcome_of
 from migrator.engine.steps import Run, do_step
 from migrator.engine.work import side_by_side
 from migrator.errors import MigratorError
 from migrator.planner.order import groups, run_order
 from migrator.planner.plan import Step
+from migrator.planner.schedule import Took, next_of
 from migrator.report.values import StepOutcome
 from migrator.sql_errors import SqlError
 
 
-@dataclass(slots=True)
-class _Rest:
-    """What becomes of the steps that are not begun yet: they are, unless it says why not."""
-
-    why_not: str = ""
-
-
-def all_steps(run: Run) -> list[StepOutcome]:
+def all_steps(run: Run, course: Course) -> list[StepOutcome]:
     """Do every step; gives their outcomes in the order of the run. After a stop, or without a server, the rest is left.
 
-    Raises what ends the run, as `do_step` does.
+    What the end of a window has stopped is gone on with in the next one, where the run may wait for it. Raises what
+    ends the run, as `do_step` does.
     """
-    outcomes: list[StepOutcome] = []
-    rest = _Rest()
+    steps = run_order(run.plan.steps, run.plan.defaults.order)
+    outcomes: dict[str, StepOutcome] = {}
+    todo = steps
+    while True:
+        outcomes |= _round(run, todo, course)
+        todo = tuple(step for step in todo if outcomes[step.name].outcome in {"stopped", "left"})
+        if not todo or not course.goes_on(run):
+            return [outcomes[step.name] for step in steps]
+
+
+def _round(run: Run, todo: Sequence[Step], course: Course) -> dict[str, StepOutcome]:
+    """Every step that waits, once: begun, or left."""
+    outcomes: dict[str, StepOutcome] = {}
     at_once = run.plan.defaults.small_tables_at_once
-    for group in groups(run_order(run.plan.steps, run.plan.defaults.order), at_once):
+    waiting = list(groups(todo, at_once))
+    while waiting:
+        fits = next_of([_shortest(group, course.took) for group in waiting], run.bounds.time())
+        group = waiting.pop(fits or 0)
         if len(group) == 1:
-            outcomes.append(_one(run, group[0], rest))
+            outcomes[group[0].name] = _one(run, group[0], course)
         else:
-            outcomes += _side_by_side(run, group, rest, lanes=min(at_once, len(group)))
+            outcomes |= _side_by_side(run, group, course, lanes=min(at_once, len(group)))
     return outcomes
 
 
-def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -> list[StepOutcome]:
+def _shortest(group: Sequence[Step], took: Mapping[str, Took]) -> Took | None:
+    known = [took.get(step.name) for step in group]
+    return min((one for one in known if one is not None), key=lambda one: one.seconds) if all(known) else None
+
+
+def _side_by_side(run: Run, group: Sequence[Step], course: Course, *, lanes: int) -> dict[str, StepOutcome]:
     """Each lane takes the next step that none has taken, with a session of its own for what the run's own does.
 
     Where the smallest are first, every other lane begins at the far end: small tables are DDL and wait for the disk,
@@ -63,17 +78,18 @@ def _side_by_side(run: Run, group: Sequence[Step], rest: _Rest, *, lanes: int) -
                     step = take()
                 except IndexError:
                     return  # another lane was faster
-                outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), rest)
+                outcomes[step.name] = _one(own, step if step.workers else _with_one_worker(step), course)
 
-    run.facts.read_ahead(run.session, [step.table for step in group if step.table is not None])
+    if not run.bounds.over():
+        run.facts.read_ahead(run.session, [step.table for step in group if step.table is not None])
     # Before each group, so also where an earlier one could not set it back; a run that dies leaves it to the next.
     tables = [step.table for step in group if step.table is not None]
-    _encrypt_new_tables(run, encrypt=all(map(run.facts.has_its_own_file, tables)))
+    _encrypt_new_tables(run, encrypt=not run.bounds.over() and all(map(run.facts.has_its_own_file, tables)))
     try:
         side_by_side([partial(lane, takes[n % 2]) for n in range(lanes)])
     finally:
         _encrypt_new_tables(run, encrypt=False)
-    return [outcomes[step.name] for step in group]
+    return outcomes
 
 
 def _encrypt_new_tables(run: Run, *, encrypt: bool) -> None:
@@ -89,12 +105,11 @@ def _with_one_worker(step: Step) -> Step:
     return step.model_copy(update={"workers": 1})
 
 
-def _one(run: Run, step: Step, rest: _Rest) -> StepOutcome:
-    if rest.why_not and step.changes_something:
-        return outcome_of(step, "left", message=rest.why_not, in_clear=True)
+def _one(run: Run, step: Step, course: Course) -> StepOutcome:
+    if step.changes_something and (why_not := course.begins(step)):
+        return outcome_of(step, "left", message=why_not, in_clear=True)
     outcome = do_step(run, step)
-    if outcome.outcome == "stopped" or not connected(run):
-        rest.why_not = rest.why_not or f"not begun: {outcome.message}"
+    course.ended(outcome, is_connected=connected(run))
     return outcome
 
 

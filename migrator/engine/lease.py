@@ -87,6 +87,8 @@ class Lease:
         self._thread: threading.Thread | None = None
         self.control = Control()
         """What people ask of the run; as fresh as the last heartbeat."""
+        self.held_seconds = 0.0
+        """For how long the run was held by people so far."""
         self._told: dict[str, str] = {}
 
     @property
@@ -241,7 +243,9 @@ class Lease:
             with session:
                 while not self._over.is_set():
                     self._beat_once(session)
+                    began, held = self._clock.monotonic(), self.paused
                     self._clock.wait(self._over, BEAT_SECONDS)
+                    self.held_seconds += self._clock.monotonic() - began if held else 0.0
         except MigratorError as error:
             self._error = error
         except SqlError as error:

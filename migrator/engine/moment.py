@@ -23,6 +23,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from migrator.db import Session
+from migrator.engine.bounds import MOMENT_SECONDS
 from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.events import DdlDone, DdlStarting, Moment
@@ -199,6 +200,7 @@ def strike(
     with work.open() as ender:
         while True:
             work.check()
+            work.bounds.check(needed_seconds=MOMENT_SECONDS)
             asked = after_probe(() if blind else tables, statement, readers=readers)
             sent = work.clock.monotonic()
             try:

@@ -125,6 +125,17 @@ def tending(tender: Tender) -> Iterator[None]:
         yield
 
 
+def tend_once(tender: Tender, stop: threading.Event) -> None:
+    """Drain each parked table once, and give up those whose log is at its bound. Locks as `tending`.
+
+    For a call that comes outside of every window: it keeps logs small, and does nothing else.
+    """
+    works: dict[int, Work | None] = {}
+    with tender.sessions.borrow() as session:
+        for step in _parked(tender, session):
+            _in_turn(tender, session, step, works, stop)
+
+
 def _tend_all(tender: Tender, over: threading.Event) -> None:
     works: dict[int, Work | None] = {}
     while not over.is_set():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from migrator.clock import Clock
 from migrator.db import Session
+from migrator.engine.bounds import Bounds
 from migrator.engine.clean import give_up
 from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
 from migrator.engine.direct import alter, encrypt_space, space_encrypted
@@ -40,6 +43,7 @@ from migrator.model import Finding, Method, Table, TableName
 from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
 from migrator.planner.plan import Plan, Step, fingerprint_of
+from migrator.planner.schedule import Took
 from migrator.report.values import Outcomes, StepOutcome
 from migrator.sql_errors import SqlError
 
@@ -70,6 +74,9 @@ class Run:
     listen: Listener
     stop: threading.Event
     clock: Clock
+    bounds: Bounds
+    took: Mapping[str, Took]
+    """By step: how long it takes, where anything says."""
 
 
 def do_step(run: Run, step: Step) -> StepOutcome:
@@ -86,7 +93,7 @@ def do_step(run: Run, step: Step) -> StepOutcome:
             return outcome_of(step, "refused", message=step.why, remedy=remedy, in_clear=True)
         return outcome_of(step, "skipped", message=step.why)
     listen = Seen(step, run.listen)
-    began = run.clock.monotonic()
+    began, held = run.clock.monotonic(), run.lease.held_seconds
     try:
         with run.turns.of(step.name):
             why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
@@ -101,9 +108,11 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         word: Outcomes = "person" if error.exit_code == 4 else "failed"
         outcome = outcome_of(step, word, message=error.message, remedy=error.remedy, in_clear=True)
     seconds = run.clock.monotonic() - began
+    _note_time(run, step, worked=seconds - (run.lease.held_seconds - held))
     outcome = replace(
         outcome,
         seconds=seconds,
+        expected_seconds=run.took[step.name].seconds if step.name in run.took else None,
         rows=listen.rows,
         moments=tuple(listen.moments),
         retained=listen.retained,
@@ -111,6 +120,14 @@ def do_step(run: Run, step: Step) -> StepOutcome:
     )
     run.listen(StepEnded(step.name, outcome.outcome, seconds, outcome.message, outcome.remedy))
     return outcome
+
+
+def _note_time(run: Run, step: Step, *, worked: float) -> None:
+    """For later estimates; where the server cannot be asked any more there is one sample less."""
+    expected = run.took[step.name].seconds if step.name in run.took else None
+    name = step.table or TableName("", step.tablespace_name)
+    with suppress(SqlError):
+        run.journal.note_time(run.session, name, step.kind, worked=max(worked, 0.0), expected=expected)
 
 
 def _swapped_but_not_finished(run: Run, step: Step) -> bool:
@@ -292,6 +309,7 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *,
         listen=listen,
         stop=run.stop,
         clock=run.clock,
+        bounds=run.bounds,
     )
 
 

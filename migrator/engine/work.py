@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from migrator.clock import Clock
 from migrator.db import Session
+from migrator.engine.bounds import UNBOUNDED, Bounds
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.sessions import Sessions
@@ -105,6 +106,8 @@ class Work:
     listen: Listener
     stop: threading.Event
     clock: Clock
+    bounds: Bounds = UNBOUNDED
+    """Until when it may be done."""
 
     @property
     def subject(self) -> str:
@@ -131,6 +134,7 @@ class Work:
                 remedy="apply again to go on",
             )
         self.lease.check()
+        self.bounds.check()
 
     def checkpoint(self, ending: threading.Event | None = None) -> None:
         """Where it is safe to stop, as `check`; and waits here while the run is paused.
@@ -220,6 +224,7 @@ def work_on(
     listen: Listener,
     stop: threading.Event,
     clock: Clock,
+    bounds: Bounds = UNBOUNDED,
 ) -> Work:
     """The work on a table whose step is in the journal, with the key that the step names."""
     key = next((k for k in table.keys if k.name == copy_key), NO_KEY)
@@ -239,6 +244,7 @@ def work_on(
         listen=listen,
         stop=stop,
         clock=clock,
+        bounds=bounds,
     )
 
 

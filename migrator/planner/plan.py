@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from migrator.model import Finding, Flavour, Method, TableName
 from migrator.planner.units import ByteCount, Days, Hours, Seconds, WholeSeconds
+from migrator.planner.windows import parse_window
 
 FORMAT: Final = 1
 """The version of the plan file's format; a file of another version is refused."""
@@ -158,9 +159,20 @@ class Attestations(_Part):
     """By member (replica, group member) as the plan names it: its keyring is active."""
 
 
+def _windows(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        parse_window(text)
+    return texts
+
+
 class Defaults(_Part):
     """What a reviewer may change. A step may have its own `workers` and `chunk_time_seconds`."""
 
+    windows: Annotated[tuple[str, ...], AfterValidator(_windows)] = ()
+    """Maintenance windows, e.g. `Sat 22:00-Sun 04:00 Europe/Berlin`, `Mon-Fri 01:00-05:00 UTC` or
+    `daily 23:00-02:00 America/New_York`. Outside of them tables are left alone. None: any time will do."""
+    max_failures: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """After so many failed steps no other is begun. null: every step has its turn."""
     order: Literal["smallest-first", "largest-first", "as-listed"] = "smallest-first"
     """The order of the steps in a run."""
     workers: Annotated[int, Field(ge=1, le=64)] = 4

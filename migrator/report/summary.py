@@ -42,8 +42,12 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
     ]
     worked = [s for s in outcome.steps if s.outcome not in {"skipped", "refused", "left"}]
     if worked:
-        columns = (wrapping("subject"), left("method"), left("outcome"), right("rows"), right("size"), right("took"))
-        blocks += [Heading("What was worked on"), Grid(columns, tuple(_worked(s) for s in worked))]
+        columns = [wrapping("subject"), left("method"), left("outcome"), right("rows"), right("size"), right("took")]
+        expected = [s for s in worked if s.expected_seconds is not None]
+        if expected:
+            columns.append(right("expected"))
+        rows = tuple(_worked(s, say_expected=bool(expected)) for s in worked)
+        blocks += [Heading("What was worked on"), Grid(tuple(columns), rows), *_of_expected(expected)]
     blocks += _reasons(outcome.steps)
     blocks += _moments(outcome.steps)
     retained = [s.retained for s in outcome.steps if s.retained is not None]
@@ -107,10 +111,23 @@ def rollback_notes(retained: Iterable[RetainedTable]) -> list[Block]:
     return blocks
 
 
-def _worked(step: StepOutcome) -> tuple[str, ...]:
+def _worked(step: StepOutcome, *, say_expected: bool) -> tuple[str, ...]:
     size = about(step.size_bytes) if step.size_bytes else ""
     rows = count(step.rows) if step.rows else ""
-    return (step.subject, str(step.method), step.outcome, rows, size, duration(step.seconds))
+    took = (step.subject, str(step.method), step.outcome, rows, size, duration(step.seconds))
+    expected = "" if step.expected_seconds is None else duration(step.expected_seconds)
+    return (*took, expected) if say_expected else took
+
+
+def _of_expected(expected: Iterable[StepOutcome]) -> list[Block]:
+    """How good the estimates were, of what was done."""
+    done = [s for s in expected if s.outcome == "done" and s.expected_seconds]
+    if not done:
+        return []
+    took, said = sum(s.seconds for s in done), sum(s.expected_seconds or 0.0 for s in done)
+    return [
+        Paragraph(f"What was done took {duration(took)} where {duration(said)} were expected: {took / said:.2f} of it.")
+    ]
 
 
 def _reasons(steps: Iterable[StepOutcome]) -> list[Block]:

@@ -179,6 +179,8 @@ class StepOutcome:
     leftovers: tuple[Leftover, ...] = ()
     in_clear: bool = False
     """True if, as far as this run knows, rows of the subject still lie in clear."""
+    expected_seconds: float | None = None
+    """What it was said to take, by what steps took on this server before; None where nothing said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,7 @@ def line_of(text: str, part: str) -> int:
 
 BAD = [
     ("workers: 4\n", "workes: 2\n", "unknown key 'workes'", "did you mean 'workers'?"),
-    ("workers: 4\n", "zzz: 2\n", "unknown key 'zzz'", "known here: order, workers"),
+    ("workers: 4\n", "zzz: 2\n", "unknown key 'zzz'", "known here: windows, max_failures"),
     ("workers: 4\n", "workers: two\n", 'workers: should be a valid integer, but is "two"', ""),
     ("workers: 4\n", "workers: 2.5\n", "workers: should be a valid integer, but is 2.5", ""),
     ("workers: 4\n", "workers: 0\n", "workers: should be greater than or equal to 1, but is 0", ""),
