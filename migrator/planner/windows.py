@@ -73,7 +73,7 @@ def parse_window(text: str) -> Window:
         later = 1 if midnight or end <= begin else 0
     try:
         zone = ZoneInfo(found["zone"])
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError(f"{text!r}: no time zone {found['zone']!r} is known here") from None
     return Window(text, days, begin, end, later, zone)
 

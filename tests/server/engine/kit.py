@@ -332,6 +332,7 @@ class Lab:
         stop: threading.Event | None = None,
         session: Session | None = None,
         lease_seconds: float = 30.0,
+        **options: Any,
     ) -> Ran:
         """Plan (unless a plan is given) and apply. Raises what `apply` raises; `events` has what was told until then."""
         plan = plan or self.plan(*tables, defaults=defaults)
@@ -342,9 +343,9 @@ class Lab:
             for one in at:
                 one.meet(event)
 
-        options = ApplyOptions(attestations=VOUCHED, lease_seconds=lease_seconds)
+        given = ApplyOptions(attestations=VOUCHED, lease_seconds=lease_seconds, **options)
         with closing(session or self.session()) as used:
-            return Ran(apply(used, plan, options, listen, stop or threading.Event()), events)
+            return Ran(apply(used, plan, given, listen, stop or threading.Event()), events)
 
     def apply_or_error(self, plan: Plan) -> Ran | None:
         """Apply; None if the plan was refused as a whole."""
