@@ -550,6 +550,27 @@ MUTATIONS: Final = (
         _in("test_moments", "test_nobody_who_has_read_is_risked_before"),
     ),
     Mutation(
+        "windows: a copy stops at the end of its window",
+        "migrator/engine/work.py",
+        "        self.bounds.check()\n",
+        "",
+        _in("test_windows", "test_a_copy_stops_at_the_end_and_goes_on_in_the_next"),
+    ),
+    Mutation(
+        "windows: no moment begins that could outlast the window",
+        "migrator/engine/moment.py",
+        "            work.bounds.check(needed_seconds=MOMENT_SECONDS)\n",
+        "",
+        _in("test_windows", "test_no_moment_begins_that_could_outlast_the_window"),
+    ),
+    Mutation(
+        "windows: a call between windows drains",
+        "migrator/engine/apply.py",
+        "            tend_once(tender, stop)\n",
+        "",
+        _in("test_windows", "test_a_log_at_its_bound_is_given_up_between_windows"),
+    ),
+    Mutation(
         "7: who asks while older transactions are waited for waits for those of his own time",
         "migrator/engine/sessions.py",
         "            wanted = self._begun + 1\n",
