@@ -263,6 +263,12 @@ class Blocker:
     reason: str
     """'backup-lock' | 'clone' | 'prepared-xa' | 'idle-transaction' | 'long-transaction' | 'metadata-lock'"""
     detail: str = ""
+    host: str = ""
+    """From where it is connected."""
+    statement: str = ""
+    """The text of its statement, or of its last one, as the server normalises it: with `?` for each value."""
+    statement_seconds: int | None = None
+    """For how long that runs; None if it has ended."""
 
 
 @dataclass(frozen=True, slots=True)

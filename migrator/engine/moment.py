@@ -28,7 +28,7 @@ from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.events import DdlDone, DdlStarting, Moment
 from migrator.inventory import read_blockers
-from migrator.model import TableName
+from migrator.model import Blocker, TableName
 from migrator.sql.statement import Sql
 from migrator.sql.swap import after_probe
 from migrator.sql_errors import INTERRUPTED, TRY_AGAIN, SqlError
@@ -274,10 +274,14 @@ def _jitter(seconds: float) -> float:
     return seconds * random.uniform(0.5, 1.5)
 
 
+def _statement(blocker: Blocker) -> str:
+    return f": {blocker.statement}" if blocker.statement else ""
+
+
 def _in_the_way(work: Work, tables: Sequence[TableName], waited: float) -> Failed:
     blockers = read_blockers(work.session, tables)
     who = (
-        ", ".join(f"session {b.session_id} ({b.user}, {b.reason}, {b.seconds} s)" for b in blockers)
+        "; ".join(f"session {b.session_id} ({b.user}, {b.reason}, {b.seconds} s){_statement(b)}" for b in blockers)
         or "nobody in particular"
     )
     return Failed(

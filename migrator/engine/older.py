@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from migrator.engine.work import Work
+from migrator.inventory.statements import with_statements
 from migrator.inventory.transactions import begin_witness, nobody_is_in_a_transaction, read_if_fresh
 from migrator.model import Blocker
 
@@ -62,4 +63,5 @@ def _name(work: Work, older: set[tuple[int, datetime]] | None) -> tuple[Blocker,
         f" WHERE PROCESSLIST_ID IN ({', '.join(['%s'] * len(ids))})",
         ids,
     )
-    return tuple(Blocker(int(i), str(user or ""), int(seconds or 0), "long-transaction") for i, user, seconds in rows)
+    found = [Blocker(int(i), str(user or ""), int(seconds or 0), "long-transaction") for i, user, seconds in rows]
+    return with_statements(work.session, found)

@@ -1,4 +1,4 @@
-"""Sessions that stand in the way of DDL: who, for how long, why. Never what they execute.
+"""Sessions that stand in the way of DDL: who, for how long, why; their statements never with a value.
 
 What our account may not look for is reported as a blocker with reason 'unknown', so that silence means
 that nobody is in the way.
@@ -14,6 +14,7 @@ from migrator.db import Session
 from migrator.errors import Failed
 from migrator.inventory.ask import DENIED, ask
 from migrator.inventory.flavour import version_of
+from migrator.inventory.statements import with_statements
 from migrator.inventory.transactions import Transaction, read_transactions
 from migrator.inventory.versions import Statements, statements
 from migrator.model import Blocker, TableName
@@ -49,7 +50,7 @@ def read_blockers(
     """Backup locks, a running clone, prepared XA, idle and long transactions, metadata locks on `tables`.
 
     `ours` are sessions that do not count, besides this one, which must not be under LOCK TABLES. Takes no
-    lock; nine statements, and a second session for 0.1 s (`read_transactions`). Wants PROCESS,
+    lock; ten statements, and a second session for 0.1 s (`read_transactions`). Wants PROCESS,
     XA_RECOVER_ADMIN and SELECT on performance_schema. Raises `SqlError` if the link is lost.
     """
     mine = {session.id, *ours}
@@ -65,7 +66,7 @@ def read_blockers(
         *_xa_blockers(session, transactions),
         *transaction_blockers(transactions, processes, idle_seconds=idle_seconds, long_seconds=long_seconds),
     )
-    return tuple(blocker for blocker in found if blocker.session_id not in mine)
+    return with_statements(session, [blocker for blocker in found if blocker.session_id not in mine])
 
 
 def _unknown(what: str, why: str) -> Blocker:

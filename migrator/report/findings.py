@@ -25,5 +25,10 @@ def finding_items(findings: Iterable[Finding]) -> Items:
 def blocker_line(blocker: Blocker) -> str:
     """`session 12 (app@10.0.0.7): idle-transaction for 3 min 20 s, ...`."""
     detail = f", {blocker.detail}" if blocker.detail else ""
-    who = f" ({blocker.user})" if blocker.user else ""
-    return f"session {blocker.session_id}{who}: {blocker.reason} for {duration(blocker.seconds)}{detail}"
+    host = f"@{blocker.host}" if blocker.host else ""
+    who = f" ({blocker.user}{host})" if blocker.user else ""
+    said = f"session {blocker.session_id}{who}: {blocker.reason} for {duration(blocker.seconds)}{detail}"
+    if not blocker.statement:
+        return said
+    ran = "" if blocker.statement_seconds is None else f" for {duration(blocker.statement_seconds)}"
+    return f"{said}; {f'runs{ran}' if ran else 'ran last'}: {blocker.statement}"

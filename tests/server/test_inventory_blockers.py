@@ -139,6 +139,29 @@ def test_an_idle_transaction(server: RunningServer, session: Session) -> None:
         cursor.execute("ROLLBACK")
 
 
+def test_what_a_blocker_executes_is_told_without_values(server: RunningServer, session: Session) -> None:
+    """The statement that runs, with its age, and the last one of a session that is idle: each value is a `?`."""
+    idle = f"SELECT id FROM shop.orders WHERE id <> {SECRET} /* {SECRET} */"
+    with somebody(server, "BEGIN", idle) as (number, cursor):
+        until(lambda: reasons(session, [ORDERS]).get(number), "it is seen")
+        found = next(b for b in read_blockers(session, [ORDERS]) if b.session_id == number)
+        assert found.statement == "SELECT `id` FROM `shop` . `orders` WHERE `id` != ?"
+        assert found.statement_seconds is None and found.host
+        long = threading.Thread(target=cursor.execute, args=(f"SELECT SLEEP(60), '{SECRET}' FROM shop.orders",))
+        long.start()
+        try:
+
+            def seen() -> Blocker:
+                return next(b for b in read_blockers(session, [ORDERS]) if b.session_id == number)
+
+            until(lambda: (seen().statement_seconds or 0) >= 1, "its statement is a second old")
+            assert seen().statement == "SELECT `SLEEP` (?) , ? FROM `shop` . `orders`"
+            assert SECRET not in repr(seen())
+        finally:
+            server.rows(f"KILL QUERY {number}")
+            long.join()
+
+
 def test_a_long_transaction(server: RunningServer, session: Session) -> None:
     """Busy, and older than the bound."""
     running = "SELECT COUNT(*) FROM performance_schema.processlist WHERE STATE = 'User sleep'"
