@@ -25,8 +25,10 @@ from migrator.cli_options import (
     Convert,
     Databases,
     DirectBelow,
+    EndWhenReady,
     IgnoreDatabases,
     IgnoreTables,
+    KillBlockersAfter,
     Line,
     MaxExtraDisk,
     MaxFailures,
@@ -36,6 +38,7 @@ from migrator.cli_options import (
     OutsideWindow,
     PlainFormat,
     PlanFile,
+    PostponeSwap,
     Relay,
     RetainDays,
     RollbackHours,
@@ -264,6 +267,9 @@ def apply(
     tables: Tables = None,
     ignore_databases: IgnoreDatabases = None,
     ignore_tables: IgnoreTables = None,
+    postpone_swap: PostponeSwap = None,
+    end_when_ready: EndWhenReady = False,
+    kill_blockers_after: KillBlockersAfter = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
     events: Annotated[
@@ -279,6 +285,7 @@ def apply(
     from migrator.engine.apply import ApplyOptions
     from migrator.engine.apply import apply as apply_plan
     from migrator.planner.file import read_plan
+    from migrator.planner.plan import Defaults
     from migrator.report.jsonlines import JsonLines
     from migrator.report.progress import Witness, progress, together
     from migrator.report.summary import summary_json, summary_text, way_out
@@ -295,6 +302,11 @@ def apply(
         budget_seconds=budget,
         max_tables=max_tables,
         wanted=wanted,
+        postpone_swap=postpone_swap,
+        end_when_ready=end_when_ready,
+        kill_blockers_after_seconds=made(
+            Defaults, kill_blockers_after_seconds=kill_blockers_after
+        ).kill_blockers_after_seconds,
         attestations=attestations_of(attest_keyring_backup, attest_keyring, before=value.attestations),
     )
     shown, witness = progress(sys.stderr, SystemClock()), Witness()

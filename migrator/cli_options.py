@@ -23,7 +23,7 @@ from migrator.clock import SystemClock
 from migrator.errors import UsageError
 from migrator.model import Inventory
 from migrator.planner.plan import Attestation, Attestations, Plan, Scope, matches
-from migrator.planner.units import bytes_of, days_of, hours_of, seconds_of
+from migrator.planner.units import bytes_of, days_of, hours_of, seconds_of, whole_seconds_of
 from migrator.report.words import printable
 from migrator.settings import SSL_MODES, Given
 
@@ -100,6 +100,31 @@ MaxExtraDisk = Annotated[
         metavar="SIZE",
         help="Refuse if more disk than this is needed at one time (200 GiB). Default: no limit, or the plan's.",
         parser=_unit(bytes_of),
+    ),
+]
+PostponeSwap = Annotated[
+    bool | None,
+    typer.Option(
+        "--postpone-swap/--no-postpone-swap",
+        help="Copy and compare all, and swap nothing until `set postpone-swap=off`; the copies are kept equal."
+        " Default: the plan's, which is no.",
+    ),
+]
+EndWhenReady = Annotated[
+    bool,
+    typer.Option(
+        "--end-when-ready",
+        help="With nothing left but swaps that are postponed, end with exit code 75 instead of waiting for the word.",
+    ),
+]
+KillBlockersAfter = Annotated[
+    Any,
+    typer.Option(
+        "--kill-blockers-after",
+        metavar="TIME",
+        help="End sessions (KILL) whose transaction has kept an exclusive moment or a swap waiting for so long (60s)."
+        " Default: never, or the plan's.",
+        parser=_unit(whole_seconds_of),
     ),
 ]
 Tablespaces = Annotated[

@@ -17,7 +17,8 @@
     ├── Stopped                  75 stopped before the end: run again later
     │   ├── OutsideWindow        75 the maintenance window or the budget has ended
     │   ├── LeaseHeld            75 another run is at work
-    │   └── LeaseLost            75 another run took over while this one slept
+    │   ├── LeaseLost            75 another run took over while this one slept
+    │   └── PutAside             75 one step lets others go first; the run takes it up again, and it ends no run
     └── Interrupted       130 / 143 SIGINT or SIGTERM; safe to run again
 
 Exit code 0 is done; 1 is done, but something was refused, left or is in clear: not an error, so not here.
@@ -118,6 +119,17 @@ class LeaseHeld(Stopped):
 
 class LeaseLost(Stopped):
     """Another run took this one's lease over; this one must change nothing more."""
+
+
+class PutAside(Stopped):
+    """A step waits for too long, or for a person's word, and lets others go first. Nothing of it is lost."""
+
+    def __init__(self, message: str, *, what: str = "", seconds: float = 0.0, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.what = what
+        """What was waited for; '' for a person's word."""
+        self.seconds = seconds
+        """For how long, in all turns of the step."""
 
 
 class Interrupted(MigratorError):

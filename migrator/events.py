@@ -154,6 +154,24 @@ class Waiting(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside(Event):
+    """A step lets others go first, and is taken up again later: it waits for something, or (`ready`) it is copied and
+    compared, and swaps are postponed."""
+
+    reason: str
+    ready: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted(Event):
+    """A session that was in the way for so many seconds was ended (KILL), since the plan asks for that."""
+
+    blocker: Blocker
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Moment(Event):
     """An exclusive moment is over: how many tries, how long it was held, what it was for.
 

@@ -14,6 +14,7 @@ from migrator.planner.drift import drift
 from migrator.planner.gates import gates
 from migrator.planner.make import extra_disk
 from migrator.planner.plan import Attestations, Plan
+from migrator.planner.privileges import Need, missing
 
 
 def check_plan(
@@ -47,6 +48,8 @@ def findings_of(
         confirmed=confirmed_members(session, inventory.server),
         journal_schema=journal.schema,
     )
+    if plan.defaults.kill_blockers_after_seconds is not None:
+        gated = (*gated, *missing(inventory.server, (), {Need.KILL}, journal_schema=journal.schema))
     disk = extra_disk(plan)
     acting = {step.name for step in plan.steps if step.changes_something}
     unread = [f for f in unreadable(inventory.server, inventory.tables) if not f.blocks or f.subject in acting]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from migrator import __version__
@@ -49,6 +49,10 @@ class ApplyOptions:
     max_tables: int | None = None
     wanted: Scope = field(default_factory=Scope)
     """Of the plan's tables."""
+    postpone_swap: bool | None = None
+    kill_blockers_after_seconds: float | None = None
+    end_when_ready: bool = False
+    """With nothing left but swaps that are postponed: end (75) instead of waiting for the word."""
     lease_seconds: float = LEASE_SECONDS
 
 
@@ -98,6 +102,7 @@ def apply(
         run = Run(
             own, sessions, lease, journal, run_id, plan, in_clear, turns, Facts(), listen, stop, clock, bounds, took
         )
+        run = replace(run, end_when_ready=options.end_when_ready)
         course = Course(
             bounds,
             took=took,
@@ -184,6 +189,8 @@ def with_options(plan: Plan, options: ApplyOptions) -> Plan:
         "chunk_time_seconds": options.chunk_time_seconds,
         "max_extra_disk_bytes": options.max_extra_disk_bytes,
         "max_failures": options.max_failures,
+        "postpone_swap": options.postpone_swap,
+        "kill_blockers_after_seconds": options.kill_blockers_after_seconds,
     }
     said = {name: value for name, value in over.items() if value is not None}
     return plan.model_copy(update={"defaults": plan.defaults.model_copy(update=said)}) if said else plan

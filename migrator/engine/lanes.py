@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from migrator.engine.aside import take_up
 from migrator.engine.course import Course
 from migrator.engine.outcomes import outcome_of
 from migrator.engine.steps import Run, do_step
@@ -44,6 +45,9 @@ def _round(run: Run, todo: Sequence[Step], course: Course) -> dict[str, StepOutc
     """Every step that waits, once: begun, or left."""
     outcomes: dict[str, StepOutcome] = {}
     at_once = run.plan.defaults.small_tables_at_once
+    run.aside.clear()
+    if sum(step.changes_something for step in todo) > 1:
+        run.aside.others_follow()
     waiting = list(groups(todo, at_once))
     while waiting:
         fits = next_of([_shortest(group, course.took) for group in waiting], run.bounds.time())
@@ -52,6 +56,9 @@ def _round(run: Run, todo: Sequence[Step], course: Course) -> dict[str, StepOutc
             outcomes[group[0].name] = _one(run, group[0], course)
         else:
             outcomes |= _side_by_side(run, group, course, lanes=min(at_once, len(group)))
+    outcomes = take_up(run, outcomes, lambda step: _done(run, step, course))
+    for put in run.aside.waiting():
+        course.ended(outcomes[put.step.name], is_connected=True)
     return outcomes
 
 
@@ -108,8 +115,14 @@ def _with_one_worker(step: Step) -> Step:
 def _one(run: Run, step: Step, course: Course) -> StepOutcome:
     if step.changes_something and (why_not := course.begins(step)):
         return outcome_of(step, "left", message=why_not, in_clear=True)
+    return _done(run, step, course)
+
+
+def _done(run: Run, step: Step, course: Course) -> StepOutcome:
+    """Begun or gone on with, whether or not others may be begun."""
     outcome = do_step(run, step)
-    course.ended(outcome, is_connected=connected(run))
+    if not run.aside.has(step):
+        course.ended(outcome, is_connected=connected(run))
     return outcome
 
 

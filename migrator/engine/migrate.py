@@ -17,7 +17,7 @@ from migrator.engine.index import build_indexes
 from migrator.engine.mirror import switch_to_mirror
 from migrator.engine.one_moment import in_one_moment
 from migrator.engine.shadow import build, start_logging
-from migrator.engine.swap import finish, swap
+from migrator.engine.swap import finish, hold_while_postponed, swap
 from migrator.engine.verify import compare
 from migrator.engine.work import Work
 
@@ -43,4 +43,6 @@ def migrate(work: Work) -> None:
         if name == "clean":
             work = replace(work, bounds=UNBOUNDED)  # nobody uses what is taken away now
         work.checkpoint()
+        if name == "swap":
+            hold_while_postponed(work)
         work.phase(name, phase_of)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from migrator.db import Session
+from migrator.engine.aside import Patience
 from migrator.engine.drain import bring, catch_up, draining_now_and_then
 from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.objects import forget_triggers, intend_triggers, note_triggers, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work
-from migrator.errors import Failed
+from migrator.errors import Failed, PutAside
 from migrator.model import TableName
 from migrator.sql.copy import ENTRY, lock_for_switch
 from migrator.sql.names import qualified
@@ -43,16 +45,15 @@ def _try_to_switch(work: Work) -> None:
         return
     check_source(work, triggers="log")
     logs = set(trigger_names(work.table.name, "log").values())
+    if mirrored:
+        work = replace(work, patience=Patience())  # nobody could drain it meanwhile
     for _ in range(TRIES):
         catch_up(work)
-        with locked(
-            work,
-            "switch",
-            [work.table.name, work.shadow, work.log],
-            lock_for_switch(work.table, work.shadow, work.log),
-            meanwhile=draining_now_and_then(work),
-        ) as held:
-            done = _switch(work, held, mirrored | logs)
+        try:
+            done = _switched(work, mirrored | logs)
+        except PutAside:
+            forget_triggers(work, "mirror")  # none was made; else nobody would drain the log meanwhile
+            raise
         if done:
             return
     raise Failed(
@@ -60,6 +61,14 @@ def _try_to_switch(work: Work) -> None:
         f" after {TRIES} tries more than {RESIDUE} were left",
         remedy="apply again at a quieter time; the triggers stay and go on logging",
     )
+
+
+def _switched(work: Work, there: set[str]) -> bool:
+    """Take the moment and switch in it; False if too many entries were left."""
+    tables = [work.table.name, work.shadow, work.log]
+    lock = lock_for_switch(work.table, work.shadow, work.log)
+    with locked(work, "switch", tables, lock, meanwhile=draining_now_and_then(work)) as held:
+        return _switch(work, held, there)
 
 
 def _drop_log_triggers(work: Work) -> None:

@@ -23,7 +23,9 @@ from functools import partial
 from typing import Final, TypeVar
 
 from migrator.db import Session
+from migrator.engine.aside import MOMENT
 from migrator.engine.bounds import MOMENT_SECONDS
+from migrator.engine.evict import evict
 from migrator.engine.work import Work
 from migrator.errors import Failed
 from migrator.events import DdlDone, DdlStarting, Moment
@@ -195,7 +197,7 @@ def strike(
     `send` is for statements that do more than wait and be done; `meanwhile` is called after each try in vain.
     """
     send = send or partial(_send, work)
-    began = told = work.clock.monotonic()
+    began = told = work.clock.monotonic() - work.patience.before(MOMENT)
     probes, tries, readers, patience, blind = 0, 0, 0, patience_seconds or FIRST_PATIENCE_SECONDS, False
     with work.open() as ender:
         while True:
@@ -214,14 +216,22 @@ def strike(
             waited = work.clock.monotonic() - began
             if waited > wait_seconds:
                 raise _in_the_way(work, tables, wait_seconds)
+            work.let_others_go_first(MOMENT, "waiting for a free instant", waited)
             if patience_seconds is None:
                 readers, patience = _next(waited, patience)
                 blind = waited > BLIND_AFTER_SECONDS
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
                 told = work.clock.monotonic()
-                work.waits("waiting for a free instant", waited, read_blockers(ender, tables))
+                work.waits("waiting for a free instant", waited, _without_the_old(work, ender, tables, waited))
             meanwhile()
             work.clock.wait(work.stop, _jitter(0.3 if blind else 0.005))
+
+
+def _without_the_old(work: Work, session: Session, tables: Sequence[TableName], waited: float) -> tuple[Blocker, ...]:
+    """Who is in the way; where the plan asks for it, those on these tables are ended that are for long enough."""
+    blockers = read_blockers(session, tables)
+    on_them = [one for one in blockers if one.reason == "metadata-lock"]
+    return (*evict(work, session, on_them, waited), *(one for one in blockers if one not in on_them))
 
 
 def _next(waited: float, patience: float) -> tuple[int, float]:

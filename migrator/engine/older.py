@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from migrator.engine.aside import OLDER
+from migrator.engine.evict import evict
 from migrator.engine.work import Work
 from migrator.inventory.statements import with_statements
 from migrator.inventory.transactions import begin_witness, nobody_is_in_a_transaction, read_if_fresh
@@ -19,17 +21,25 @@ TELL_EVERY_SECONDS: Final = 2.0
 def wait_out_older(work: Work, reason: str) -> str:
     """Return '' when no transaction is open that was open when this began; after `swap_wait_seconds` who still is.
 
+    Raises `PutAside` before that where others are to be done. Where the plan asks for it, sessions are ended.
+
     A marker transaction of our own shows that the list was made after it began. Threads of a run that ask at the
     same time wait together (`Rounds`). Locks nothing.
     """
     work.checkpoint()
     if nobody_is_in_a_transaction(work.session, work.lease.purpose):
         return ""
-    return work.sessions.rounds.one(lambda: _wait(work, reason))
+    began = work.clock.monotonic()
+    who = work.sessions.rounds.one(lambda: _wait(work, reason))
+    if who:
+        # Not within the round: all who wait in it let others go first.
+        work.let_others_go_first(OLDER, reason, work.clock.monotonic() - began + work.patience.before(OLDER))
+    return who
 
 
 def _wait(work: Work, reason: str) -> str:
-    began, told = work.clock.monotonic(), 0.0
+    before = work.patience.before(OLDER)
+    began, told = work.clock.monotonic() - before, before
     with work.open() as marker:
         begin_witness(marker)
         older: set[tuple[int, datetime]] | None = None
@@ -45,12 +55,12 @@ def _wait(work: Work, reason: str) -> str:
                     marker.run("COMMIT")
                     return ""
             waited = work.clock.monotonic() - began
-            if waited > work.limits.swap_wait_seconds:
+            if waited > work.limits.swap_wait_seconds or work.patience.is_over(OLDER, waited):
                 marker.run("COMMIT")
                 return ", ".join(f"session {b.session_id} ({b.user})" for b in _name(work, older)) or "unknown sessions"
             if waited - told > TELL_EVERY_SECONDS:
                 told = waited
-                work.waits(reason, waited, _name(work, older))
+                work.waits(reason, waited, evict(work, work.session, _name(work, older), waited))
             work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
 
 

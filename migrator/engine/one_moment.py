@@ -87,6 +87,8 @@ def _tried(work: Work, step: StepRow) -> bool:
 
 def _is_small(work: Work) -> bool:
     """True if the plan wants it so, and the size of the file says no other than the table's statistics."""
+    if work.swap_is_postponed:
+        return False
     bound, table = work.limits.one_moment_bytes, work.table
     size = sum(segment.file_bytes for segment in table.segments)
     return fits_one_moment(table, bound, rollback_hours=work.limits.rollback_hours) and size <= _FILE_PER_BYTE * bound

@@ -7,7 +7,8 @@ from typing import Final, Literal
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.errors import Failed, MigratorError, MissingPrivilege
-from migrator.events import ChunkVerified, Event, Listener, Moment, Retained
+from migrator.events import ChunkVerified, Event, Evicted, Listener, Moment, Retained
+from migrator.model import Blocker
 from migrator.planner.plan import Step
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
 from migrator.sql.names import retained_of
@@ -28,6 +29,7 @@ class Seen:
         self.rows = 0
         self.moments: list[ExclusiveMoment] = []
         self.retained: RetainedTable | None = None
+        self.evicted: list[Blocker] = []
 
     def __call__(self, event: Event) -> None:
         """Keep, and pass on."""
@@ -38,6 +40,8 @@ class Seen:
                 self.moments.append(
                     ExclusiveMoment(event.purpose, event.tries, event.waited_seconds, event.held_seconds)
                 )
+            case Evicted():
+                self.evicted.append(event.blocker)
             case Retained():
                 assert self._step.table is not None  # noqa: S101 - only tables are retained
                 size = self._step.facts.data_bytes + self._step.facts.index_bytes

@@ -24,7 +24,9 @@ from migrator.report.values import (
 from migrator.sql.names import quote, retained_of
 from migrator.sql_errors import SqlError
 
-_State = Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"]
+_State = Literal[
+    "waiting", "running", "aside", "ready", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"
+]
 _CLOSED: Final[dict[str, _State]] = {
     "done": "done",
     "swapped": "done",
@@ -110,7 +112,8 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
     )
     waiting = json.loads(extra[3]) if extra and extra[3] and open_now else {}
     backlog = BacklogStatus(int(extra[0]), int(extra[1]), float(extra[2])) if extra and open_now else None
-    state: _State = ("running" if working else "parked") if open_now else _CLOSED.get(step.state, "failed")
+    now: _State = "parked" if not working else waiting.get("state", "running")
+    state: _State = now if open_now else _CLOSED.get(step.state, "failed")
     retained = None
     if step.state == "swapped" and step.kind == "table":
         why = _no_rollback(session, journal, step) if step.current_until else ""

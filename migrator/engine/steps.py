@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.clock import Clock
 from migrator.db import Session
+from migrator.engine.aside import Aside, postponed
 from migrator.engine.bounds import Bounds
 from migrator.engine.clean import give_up
 from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
@@ -33,12 +35,13 @@ from migrator.errors import (
     LogOverflow,
     MigratorError,
     Mismatch,
+    PutAside,
     ServerUnreachable,
     SourceChanged,
     Stopped,
     UniqueValuesMove,
 )
-from migrator.events import Listener, Noticed, StepEnded, StepStarted
+from migrator.events import Listener, Noticed, SetAside, StepEnded, StepStarted, Waiting
 from migrator.model import Finding, Method, Table, TableName
 from migrator.planner.drift import changes, definition
 from migrator.planner.keys import usable_key
@@ -52,6 +55,9 @@ LINKS: Final = 40
 
 WENT_WRONG: Final = frozenset({"failed", "person", "stopped"})
 """Outcomes of steps that may have left something on the server."""
+
+_LOOK_EVERY_SECONDS: Final = 60.0
+"""A session that does nothing for longer is asked whether it is there; the server ends it after hours."""
 
 IN_ONE_STATEMENT: Final = frozenset({Method.DIRECT_ALTER, Method.CONVERT})
 """Methods that leave nothing half-done."""
@@ -77,6 +83,41 @@ class Run:
     bounds: Bounds
     took: Mapping[str, Took]
     """By step: how long it takes, where anything says."""
+    aside: Aside = field(default_factory=Aside)
+    end_when_ready: bool = False
+    """With nothing left but swaps that are postponed, end; else wait for the word."""
+
+    def may_swap(self) -> bool:
+        """True unless swaps are postponed now."""
+        return not postponed(self.lease.control, by_plan=self.plan.defaults.postpone_swap)
+
+    def wait_for_word(self, ready: int) -> bool:
+        """Wait until swaps may be made; False if the run is to end without them, or to stop. Raises what ends it."""
+        if self.end_when_ready:
+            return False
+        what = f"{ready} copied and compared, ready to be swapped: swaps are postponed"
+        self.lease.tell("swap", what)
+        self.listen(Waiting("", what, 0.0))
+        looked = self.clock.monotonic()
+        while not self.may_swap() and not self.ends() and not self.clock.wait(self.stop, 0.2):
+            self.lease.check()
+            if self.clock.monotonic() - looked > _LOOK_EVERY_SECONDS:
+                looked = self.clock.monotonic()
+                self._keep_connected()
+        self.lease.tell("swap", "")
+        return True
+
+    def ends(self) -> bool:
+        """True if it is to stop, or its window is over."""
+        return self.stop.is_set() or bool(self.bounds.over())
+
+    def _keep_connected(self) -> None:
+        try:
+            self.session.run("DO 1")
+        except SqlError as error:
+            if not error.link_lost:
+                raise
+            self.session.reconnect()
 
 
 def do_step(run: Run, step: Step) -> StepOutcome:
@@ -94,12 +135,17 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         return outcome_of(step, "skipped", message=step.why)
     listen = Seen(step, run.listen)
     began, held = run.clock.monotonic(), run.lease.held_seconds
+    aside: PutAside | None = None
     try:
         with run.turns.of(step.name):
             why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
         outcome = outcome_of(step, "skipped" if why_not else "done", message=why_not)
     except (LeaseLost, ServerUnreachable):
         raise
+    except PutAside as error:
+        aside = error
+        run.aside.put(step, error)
+        outcome = outcome_of(step, "stopped", message=error.message, remedy=error.remedy, in_clear=True)
     except Stopped as error:
         outcome = outcome_of(step, "stopped", message=error.message, remedy=error.remedy, in_clear=True)
     except LogOverflow as error:
@@ -116,8 +162,12 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         rows=listen.rows,
         moments=tuple(listen.moments),
         retained=listen.retained,
+        evicted=tuple(listen.evicted),
         leftovers=leftovers(run.session, run.journal, step) if outcome.outcome in WENT_WRONG else (),
     )
+    if aside is not None:
+        run.listen(SetAside(step.name, aside.message, ready=not aside.what, seconds=seconds))
+        return outcome
     run.listen(StepEnded(step.name, outcome.outcome, seconds, outcome.message, outcome.remedy))
     return outcome
 
@@ -159,7 +209,7 @@ def _table(run: Run, step: Step, listen: Listener) -> str:
             work = _begin(run, step, name, listen)
             if isinstance(work, str):
                 return work
-            _by_method(replace(work, limits=replace(work.limits, unique_indexes_wait=unique_indexes_wait)))
+            _by_method_or_aside(replace(work, limits=replace(work.limits, unique_indexes_wait=unique_indexes_wait)))
             return ""
         except UniqueValuesMove as error:
             if not unique_indexes_wait:
@@ -172,6 +222,17 @@ def _table(run: Run, step: Step, listen: Listener) -> str:
                 raise told(error, str(name)) from None
             run.session.reconnect()  # and look again at what has happened
     raise Failed(f"the connection was lost {LINKS} times while {name} was worked on", remedy="apply again to go on")
+
+
+def _by_method_or_aside(work: Work) -> None:
+    """As `_by_method`; where the step is put aside, the journal says so, for `status`."""
+    try:
+        _by_method(work)
+    except PutAside as aside:
+        state = "aside" if aside.what else "ready"
+        noted = json.dumps({"reason": aside.message, "state": state})
+        work.journal.set_step(work.session, work.step_id, waiting=noted)
+        raise
 
 
 def _by_method(work: Work) -> None:
@@ -297,7 +358,7 @@ def _forget_the_swap(run: Run, swapped: StepRow) -> None:
 
 def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *, copy_key: str = "") -> Work:
     """The work of a step; without a key what walks none: waiting, taking down, a tablespace."""
-    return work_on(
+    work = work_on(
         table,
         step_id,
         copy_key,
@@ -311,6 +372,7 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *,
         clock=run.clock,
         bounds=run.bounds,
     )
+    return replace(work, patience=run.aside.patience(step))
 
 
 def _space(run: Run, step: Step, listen: Listener) -> str:

@@ -8,6 +8,7 @@ would read an empty or half-full table after the RENAME, without any error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from migrator.db import Session
 from migrator.engine.back import intend_to_keep_current, settle, turn_round
@@ -25,7 +26,7 @@ from migrator.engine.objects import (
 from migrator.engine.older import wait_out_older
 from migrator.engine.watch import check_marks, check_source
 from migrator.engine.work import Work
-from migrator.errors import Failed, OwnerUnknown
+from migrator.errors import Failed, OwnerUnknown, PutAside
 from migrator.events import Retained
 from migrator.inventory import read_tables, show_create
 from migrator.model import TableName
@@ -34,6 +35,8 @@ from migrator.sql.swap import lock_for_swap, rename
 from migrator.sql.table import comparable
 from migrator.sql.triggers import drop_trigger
 from migrator.sql_errors import SqlError
+
+HOW_TO_SWAP: Final = "migrator set postpone-swap=off, while the run is at work; or apply again without --postpone-swap"
 
 
 def swap(work: Work) -> None:
@@ -55,6 +58,12 @@ def swap(work: Work) -> None:
     except SqlError:
         check_source(work, triggers="mirror")  # a log that was dropped while this waited, say
         raise
+
+
+def hold_while_postponed(work: Work) -> None:
+    """Raise `PutAside` while swaps are postponed, unless an earlier run had swapped. The mirror keeps both equal."""
+    if work.swap_is_postponed and not swapped_already(work):
+        raise PutAside("copied and compared; its swap is postponed", remedy=HOW_TO_SWAP)
 
 
 def wait_until_it_may(work: Work) -> None:

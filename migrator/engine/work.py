@@ -7,16 +7,17 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from migrator.clock import Clock
 from migrator.db import Session
+from migrator.engine.aside import Patience, postponed
 from migrator.engine.bounds import UNBOUNDED, Bounds
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.sessions import Sessions
-from migrator.errors import Stopped
+from migrator.errors import PutAside, Stopped
 from migrator.events import DdlDone, DdlStarting, Event, LegProgress, Listener, PhaseEnded, PhaseStarted, Waiting
 from migrator.inventory import read_blockers, read_tables
 from migrator.model import Blocker, Key, Table, TableName
@@ -65,6 +66,8 @@ class Limits:
     index_build_memory_bytes: int
     rollback_hours: int
     one_moment_bytes: int
+    postpone_swap: bool
+    kill_blockers_after_seconds: float | None
     unique_indexes_wait: bool = True
     """Until the rows are copied, as other indexes do."""
 
@@ -82,6 +85,8 @@ def limits_of(defaults: Defaults, step: Step | None = None) -> Limits:
         index_build_memory_bytes=defaults.index_build_memory_bytes,
         rollback_hours=defaults.rollback_hours,
         one_moment_bytes=defaults.one_moment_bytes,
+        postpone_swap=defaults.postpone_swap,
+        kill_blockers_after_seconds=defaults.kill_blockers_after_seconds,
     )
 
 
@@ -108,6 +113,8 @@ class Work:
     clock: Clock
     bounds: Bounds = UNBOUNDED
     """Until when it may be done."""
+    patience: Patience = field(default_factory=Patience)
+    """How long this turn of the step may wait before others go first."""
 
     @property
     def subject(self) -> str:
@@ -150,6 +157,16 @@ class Work:
                 self.listen(Waiting(self.subject, "paused by a person", 0.0))
                 told = True
             self.clock.wait(self.stop, 0.2)
+
+    @property
+    def swap_is_postponed(self) -> bool:
+        """True while a copy that is ready is not to be swapped."""
+        return postponed(self.lease.control, by_plan=self.limits.postpone_swap)
+
+    def let_others_go_first(self, what: str, reason: str, waited: float) -> None:
+        """Raise `PutAside` if this turn has waited long enough while others are to be done."""
+        if self.patience.is_over(what, waited):
+            raise PutAside(f"{reason} for {waited:.0f} s: others go first", what=what, seconds=waited)
 
     def waits(self, reason: str, seconds: float, blockers: tuple[Blocker, ...] = ()) -> None:
         """Tell what is waited for, and note it for `status`; from the thread that runs the step."""

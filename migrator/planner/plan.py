@@ -206,6 +206,11 @@ class Defaults(_Part):
     """Sort memory for building the secondary indexes (innodb_ddl_buffer_size); an eighth of the buffer pool at most."""
     max_extra_disk_bytes: Annotated[ByteCount, Field(ge=0)] | None = None
     """The peak of extra disk that the whole plan may need; a plan that needs more is blocked. null: no limit."""
+    postpone_swap: bool = False
+    """Copies are made, compared and kept equal, and not swapped until somebody says so (`set postpone-swap=off`)."""
+    kill_blockers_after_seconds: Annotated[WholeSeconds, Field(ge=1, le=7 * 86400)] | None = None
+    """Sessions that have kept an exclusive moment or a swap waiting for so long, in transactions of that age, are ended
+    (KILL); never backups, replication, LOCK TABLES, user locks or prepared XA. null: nobody is."""
 
 
 # -- what was found -------------------------------------------------------------------------------

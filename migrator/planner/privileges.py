@@ -43,6 +43,8 @@ class Need(StrEnum):
     """If the plan has a step for a tablespace, or one by tablespace-relay."""
     ENCRYPTION_ADMIN = "encryption-admin"
     """If table_encryption_privilege_check is ON."""
+    KILL = "kill"
+    """For apply, if sessions that are in the way are to be ended (`--kill-blockers-after`)."""
     OPTIONAL = "optional"
     """Nothing fails without it; less is seen."""
 
@@ -97,6 +99,7 @@ RIGHTS: Final[tuple[Right, ...]] = (
         Need.ENCRYPTION_ADMIN,
         "make encrypted tables, and the journal's schema and relays' tablespaces in clear, whatever the defaults are",
     ),
+    Right("CONNECTION_ADMIN", Level.GLOBAL, Need.KILL, "end sessions of other accounts that are in the way"),
     Right("XA_RECOVER_ADMIN", Level.GLOBAL, Need.OPTIONAL, "name prepared XA transactions that hold a lock"),
 )
 

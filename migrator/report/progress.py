@@ -15,12 +15,14 @@ from tqdm import tqdm
 from migrator.clock import Clock
 from migrator.events import (
     Event,
+    Evicted,
     Moment,
     Noticed,
     PhaseStarted,
     Retained,
     RunEnded,
     RunStarted,
+    SetAside,
     StepEnded,
     StepStarted,
     Waiting,
@@ -62,6 +64,10 @@ def news(event: Event) -> str:
         case Waiting():
             who = "".join(f"; {blocker_line(b)}" for b in event.blockers)
             return f"{event.subject or 'the run'}: waits for {duration(event.seconds)} now: {event.reason}{who}"
+        case SetAside():
+            return f"{event.subject}: put aside: {event.reason}"
+        case Evicted():
+            return f"{event.subject}: ended after {duration(event.waited_seconds)}: {blocker_line(event.blocker)}"
         case Moment():
             tries = plural(event.tries, "try", "tries")
             held = "done online" if event.held_seconds is None else f"held {milliseconds(event.held_seconds)}"

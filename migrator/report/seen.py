@@ -14,6 +14,7 @@ from migrator.events import (
     LegProgress,
     PhaseStarted,
     RunStarted,
+    SetAside,
     StepEnded,
     StepStarted,
     Waiting,
@@ -71,11 +72,13 @@ class Seen:
     """At work now, by subject."""
     samples: Samples = field(default_factory=Samples)
     """Bytes over time, all steps."""
+    aside: Mapping[str, float] = field(default_factory=dict)
+    """Bytes that count as done, of steps that are put aside."""
 
     @property
     def bytes_done(self) -> float:
         """Bytes that count as done."""
-        return self.bytes_ended + sum(s.bytes_done for s in self.steps.values())
+        return self.bytes_ended + sum(s.bytes_done for s in self.steps.values()) + sum(self.aside.values())
 
 
 def after(seen: Seen, event: Event, at: float) -> Seen:
@@ -85,7 +88,8 @@ def after(seen: Seen, event: Event, at: float) -> Seen:
             return replace(seen, steps_total=event.steps, bytes_total=event.bytes_to_do, samples=Samples(((at, 0.0),)))
         case StepStarted():
             step = SeenStep(event.subject, event.method, event.bytes, event.rows)
-            return replace(seen, steps={**seen.steps, event.subject: step})
+            aside_now = {name: bytes for name, bytes in seen.aside.items() if name != event.subject}
+            return replace(seen, steps={**seen.steps, event.subject: step}, aside=aside_now)
         case StepEnded():
             ended = seen.steps.get(event.subject)
             finished = ended.bytes if ended is not None and event.outcome == "done" else 0
@@ -101,6 +105,11 @@ def after(seen: Seen, event: Event, at: float) -> Seen:
                 bytes_total=total,
             )
             return _sampled(seen, at)
+        case SetAside():
+            rest = {name: step for name, step in seen.steps.items() if name != event.subject}
+            aside = seen.steps.get(event.subject)
+            kept = aside.bytes_done if aside is not None else 0.0
+            return _sampled(replace(seen, steps=rest, aside={**seen.aside, event.subject: kept}), at)
         case _:
             step_now = seen.steps.get(event.subject)
             if step_now is None:

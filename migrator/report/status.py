@@ -11,7 +11,7 @@ from migrator.report.summary import retained_grid, rollback_notes
 from migrator.report.values import BacklogStatus, RunStatus, StatusReport, StepStatus
 from migrator.report.words import about, count, duration, duration_range, plural
 
-_BUSY = ("running", "parked")
+_BUSY = ("running", "aside", "ready", "parked")
 
 
 def status_json(report: StatusReport) -> str:
@@ -106,7 +106,7 @@ _COLUMNS = (
 def _row(step: StepStatus) -> tuple[str, ...]:
     percent = f"{min(100.0, 100 * step.rows_done / step.rows_expected):.0f}" if step.rows_expected else ""
     rate = "" if step.rows_per_second is None else count(step.rows_per_second)
-    phase = step.phase if step.state == "running" else f"{step.phase} (parked)"
+    phase = step.phase if step.state == "running" else f"{step.phase} ({step.state})"
     left_over = duration_range(step.eta) if step.state == "running" else ""
     return (step.subject, str(step.method), phase, percent, count(step.rows_done), rate, left_over, _log(step.backlog))
 

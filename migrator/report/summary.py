@@ -10,6 +10,7 @@ from typing import Final
 from migrator.model import TableName
 from migrator.report.blocks import Block, Code, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json
+from migrator.report.findings import blocker_line
 from migrator.report.values import ExclusiveMoment, Leftover, Outcome, RetainedTable, StepOutcome
 from migrator.report.words import about, count, duration, milliseconds
 from migrator.sql.names import qualified
@@ -50,6 +51,9 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
         blocks += [Heading("What was worked on"), Grid(tuple(columns), rows), *_of_expected(expected)]
     blocks += _reasons(outcome.steps)
     blocks += _moments(outcome.steps)
+    ended = tuple(f"for {s.subject}: {blocker_line(one)}" for s in outcome.steps for one in s.evicted)
+    if ended:
+        blocks += [Heading("Sessions that were ended"), Items(ended)]
     retained = [s.retained for s in outcome.steps if s.retained is not None]
     if retained:
         blocks += [Heading("Retained"), retained_grid(retained), *rollback_notes(retained)]

@@ -176,6 +176,8 @@ class StepOutcome:
     remedy: str = ""
     moments: tuple[ExclusiveMoment, ...] = ()
     retained: RetainedTable | None = None
+    evicted: tuple[Blocker, ...] = ()
+    """Sessions that were in its way and were ended, since the plan asks for that."""
     leftovers: tuple[Leftover, ...] = ()
     in_clear: bool = False
     """True if, as far as this run knows, rows of the subject still lie in clear."""
@@ -213,8 +215,21 @@ class StepStatus:
 
     subject: str
     method: Method
-    state: Literal["waiting", "running", "parked", "done", "skipped", "refused", "failed", "person", "rolled-back"]
-    """'waiting' for its turn; 'parked' between runs, its triggers in place."""
+    state: Literal[
+        "waiting",
+        "running",
+        "aside",
+        "ready",
+        "parked",
+        "done",
+        "skipped",
+        "refused",
+        "failed",
+        "person",
+        "rolled-back",
+    ]
+    """'waiting' for its turn; 'aside' while others go first; 'ready', its swap is postponed; 'parked' between
+    runs, its triggers in place."""
     phase: str = ""
     rows_done: int = 0
     rows_expected: int = 0

@@ -580,8 +580,8 @@ MUTATIONS: Final = (
     Mutation(
         "small tables: no wait of one is an older transaction to another",
         "migrator/engine/older.py",
-        "    return work.sessions.rounds.one(lambda: _wait(work, reason))\n",
-        "    return _wait(work, reason)\n",
+        "    who = work.sessions.rounds.one(lambda: _wait(work, reason))\n",
+        "    who = _wait(work, reason)\n",
         _in("test_lanes", "test_all_of_them_wait_for_one_older_transaction"),
     ),
     Mutation(

@@ -294,7 +294,18 @@ def test_json_lines() -> None:
     }
     assert second["subject"] == name
     assert second["at"] == "2026-05-01T22:00:01.500+00:00"
-    assert second["blockers"] == [{"session_id": 1, "user": "a@b", "seconds": 2, "reason": "clone", "detail": ""}]
+    assert second["blockers"] == [
+        {
+            "session_id": 1,
+            "user": "a@b",
+            "seconds": 2,
+            "reason": "clone",
+            "detail": "",
+            "host": "",
+            "statement": "",
+            "statement_seconds": None,
+        }
+    ]
     assert out.getvalue().isascii()
 
 
