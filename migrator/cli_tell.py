@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -19,16 +18,14 @@ from migrator.cli_options import (
     check_scope,
     scope_of,
 )
-from migrator.clock import SystemClock
+from migrator.cli_watch import watched
 from migrator.errors import UsageError
-
-WATCH_EVERY_SECONDS = 2.0
 
 
 def status(
     call: Call,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again every two seconds until the run has ended.")
+        bool, typer.Option("--watch", help="Follow the run until it has ended; `q` ends the view, and not the run.")
     ] = False,
     format: PlainFormat = "table",
 ) -> int:
@@ -37,19 +34,14 @@ def status(
     Reads the journal on the server: from any host, while it runs or afterwards.
     """
     from migrator.engine.status import read_status
-    from migrator.report.status import at_work, screen, status_json, status_json_line, status_text
+    from migrator.report.status import status_json, status_text
 
     with call.session("status") as session:
+        if watch:
+            return watched(session, call.stop, as_json=format == "json")
         report = read_status(session)
-        if not watch:
-            output(None).write(status_json(report) if format == "json" else status_text(report))
-            return 0
-        while True:
-            text = status_json_line(report) if format == "json" else status_text(report)
-            output(None).write(screen(text, is_terminal=format == "table" and sys.stdout.isatty()))
-            if not at_work(report) or SystemClock().wait(call.stop, WATCH_EVERY_SECONDS):
-                return 0
-            report = read_status(session)
+        output(None).write(status_json(report) if format == "json" else status_text(report))
+        return 0
 
 
 def pause(call: Call) -> int:

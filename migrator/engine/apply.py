@@ -10,6 +10,7 @@ from typing import Literal
 from migrator import __version__
 from migrator.clock import Clock, SystemClock
 from migrator.db import Session
+from migrator.engine.ahead import Ahead
 from migrator.engine.allowed import check_plan
 from migrator.engine.bounds import Bounds
 from migrator.engine.course import Course, wait_until_open
@@ -32,6 +33,7 @@ from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.file import plan_hash
 from migrator.planner.plan import Attestations, Plan, Scope
 from migrator.planner.schedule import Took, paces, took_of
+from migrator.report.progress import together
 from migrator.report.values import Outcome, StepOutcome
 
 
@@ -97,6 +99,7 @@ def apply(
             version=__version__,
             attested=_attested(options.attestations),
         )
+        listen = together(listen, Ahead(plan, lease.tell, clock))
         in_clear = frozenset(finding.subject for finding in known if finding.code in LEFT_IN_CLEAR)
         turns, took = Turns(), _took(own, journal, plan)
         run = Run(

@@ -12,6 +12,7 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.engine.drain import DUPLICATE, Passes, keep_draining
+from migrator.engine.half import Half
 from migrator.engine.pace import Pacer
 from migrator.engine.ranges import Ranges, parts_of
 from migrator.engine.watch import check_source
@@ -37,14 +38,14 @@ def copy_rows(work: Work) -> None:
     check_source(work, triggers="log")
     _fix_end(work)
     ranges = Ranges(work, work.session)
-    began = work.clock.monotonic()
+    began, half = work.clock.monotonic(), Half(work)
     copying, passes = threading.Event(), Passes()
     still_at_work = [None] * work.limits.workers
 
     def worker(ending: threading.Event) -> None:
         try:
             with work.open() as session:
-                _work(work, session, ranges, passes, ending)
+                _work(work, session, ranges, passes, half, ending)
         finally:
             still_at_work.pop()
             if not still_at_work:
@@ -70,7 +71,7 @@ def _fix_end(work: Work) -> None:
         work.journal.set_key_max(work.session, work.step_id, tuple(str(text) for text in found))
 
 
-def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: threading.Event) -> None:
+def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, half: Half, ending: threading.Event) -> None:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
     pacer = Pacer(
         target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes
@@ -86,6 +87,7 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, ending: 
             done, workers = chunk.range_done, min(work.limits.workers, work.sessions.slots.now)
             total = ranges.count(chunk.rows, finished=done)
             work.listen(ChunkCopied(work.subject, chunk.rows, seconds, total, work.table.rows, workers))
+            half.copied(session, chunk.rows, total)
         if done:
             work.listen(RangeCopied(work.subject, no, ranges.done, ranges.known))
 

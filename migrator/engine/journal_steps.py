@@ -48,6 +48,10 @@ class StepRow:
     current_until: str
     """It is kept current, at least until then (UTC); '' if it is not, or not any more."""
     retain_days: float
+    worked_seconds: float = 0.0
+    """How long runs were at work on it."""
+    half_left_seconds: float | None = None
+    """What was said to be left when half of its rows were copied."""
 
 
 class JournalSteps:
@@ -57,14 +61,16 @@ class JournalSteps:
     _at: str
     """The schema, quoted."""
 
-    _STEP = (
+    columns = (
         "id, kind, schema_name, name, method, run_id, phase, state, copy_key, key_max, ranges_complete, source_ids,"
         " shadow_ids, definition, definer, rows_expected, bytes, rows_copied, rows_verified, retained_until, message,"
-        " copy_seconds, rollback_hours, current_until, retain_days"
+        " copy_seconds, rollback_hours, current_until, retain_days, worked_seconds,"
+        " half_left_seconds"
     )
 
     @staticmethod
-    def _step(row: Sequence[Any]) -> StepRow:
+    def step_of(row: Sequence[Any]) -> StepRow:
+        """A row of `columns`, whatever follows them."""
         return StepRow(
             id=int(row[0]),
             kind=row[1],
@@ -90,16 +96,18 @@ class JournalSteps:
             rollback_hours=int(row[22]),
             current_until=str(row[23] or ""),
             retain_days=float(row[24]),
+            worked_seconds=float(row[25]),
+            half_left_seconds=None if row[26] is None else float(row[26]),
         )
 
     def open_step(self, session: Session, table: TableName, kind: str = "table") -> StepRow | None:
         """The step of a table that is under way or retained: the newest that is not closed."""
         row = session.row(
-            f"SELECT {self._STEP} FROM {self._at}.steps WHERE schema_name = %s AND name = %s AND kind = %s"
+            f"SELECT {self.columns} FROM {self._at}.steps WHERE schema_name = %s AND name = %s AND kind = %s"
             " AND state IN ('open', 'swapped') ORDER BY id DESC LIMIT 1",
             (table.schema, table.name, kind),
         )
-        return self._step(row) if row else None
+        return self.step_of(row) if row else None
 
     def steps(self, session: Session, *, run_id: str = "", states: Iterable[str] = ()) -> list[StepRow]:
         """Steps, oldest first; of one run, or in some states."""
@@ -112,19 +120,19 @@ class JournalSteps:
             conditions.append(f"state IN ({', '.join(['%s'] * len(wanted))})")
             args += wanted
         rows = session.rows(
-            f"SELECT {self._STEP} FROM {self._at}.steps WHERE {' AND '.join(conditions)} ORDER BY id", args
+            f"SELECT {self.columns} FROM {self._at}.steps WHERE {' AND '.join(conditions)} ORDER BY id", args
         )
-        return [self._step(row) for row in rows]
+        return [self.step_of(row) for row in rows]
 
     def step(self, session: Session, step_id: int) -> StepRow:
         """One step, as it is now."""
-        row = session.row(f"SELECT {self._STEP} FROM {self._at}.steps WHERE id = %s", (step_id,))
+        row = session.row(f"SELECT {self.columns} FROM {self._at}.steps WHERE id = %s", (step_id,))
         if row is None:
             raise OwnerUnknown(
                 f"step {step_id} has gone from the journal",
                 remedy="somebody changed the journal; find out who before going on",
             )
-        return self._step(row)
+        return self.step_of(row)
 
     def new_step(
         self,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Final, Literal
 
 from migrator.db import Session
+from migrator.engine import ahead
 from migrator.engine.back import why_not
+from migrator.engine.half import read_measured
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
+from migrator.engine.noted import Noted, read_noted
 from migrator.errors import MigratorError
 from migrator.inventory import read_server
 from migrator.model import Blocker, Method
+from migrator.planner.control import Wishes
+from migrator.report.eta import AFTER, Measured, time_of, within
 from migrator.report.values import (
-    BacklogStatus,
     RetainedTable,
     RunStatus,
-    Span,
     StatusReport,
     StepStatus,
     server_id,
@@ -34,8 +38,6 @@ _CLOSED: Final[dict[str, _State]] = {
     "given-up": "failed",
     "rolled-back": "rolled-back",
 }
-ETA_SPREAD: Final = 0.5
-"""How far off the time left may be, either way, while rates of one run are all there is."""
 
 
 def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
@@ -45,41 +47,53 @@ def read_status(session: Session, journal: Journal | None = None) -> StatusRepor
     """
     journal = journal or Journal()
     server = server_id(read_server(session))
-    now = str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
+    now = _now(session)
     if not journal.exists(session):
         return StatusReport(server, now, None)
-    run = _run(session, journal)
-    known = [step for step in journal.steps(session) if step.kind != "rehearsal"]
-    latest = {step.table: step.id for step in known}
+    run = read_run(session, journal)
+    measured = read_measured(session, journal)
+    known = read_noted(session, journal, "TRUE")
+    latest = {one.step.table: one.step.id for one in known}
     left = [
-        s for s in known if s.state in {"open", "swapped"} or (s.state == "rolled-back" and latest[s.table] == s.id)
+        one
+        for one in known
+        if one.step.state in {"open", "swapped"}
+        or (one.step.state == "rolled-back" and latest[one.step.table] == one.step.id)
     ]
-    earlier = [step for step in left if run is None or step.run_id != run.run_id]
-    return StatusReport(server, now, run, tuple(_step(session, journal, step, working=False) for step in earlier))
+    earlier = [one for one in left if run is None or one.step.run_id != run.run_id]
+    if run is not None:
+        working = run.state in {"running", "paused"}
+        steps = (step_status(session, journal, one, measured, working=working) for one in known)
+        mine = [status for one, status in zip(known, steps, strict=True) if one.step.run_id == run.run_id]
+        run = replace(run, steps=tuple(mine))
+    return StatusReport(
+        server, now, run, tuple(step_status(session, journal, one, measured, working=False) for one in earlier)
+    )
 
 
-def _run(session: Session, journal: Journal) -> RunStatus | None:
+def _now(session: Session) -> str:
+    return str(session.value("SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%dT%%H:%%i:%%sZ')"))
+
+
+def read_run(session: Session, journal: Journal) -> RunStatus | None:
+    """The latest run without its steps; None where there is none. One statement, no locks."""
     at = quote(journal.schema)
     row = session.row(
         "SELECT r.id, r.plan_hash, DATE_FORMAT(r.started_at, '%%Y-%%m-%%dT%%H:%%i:%%sZ'), r.host, r.pid, r.exit_code,"
         " r.ended_at IS NOT NULL, l.run_id = r.id, l.expires_at > UTC_TIMESTAMP(6),"
-        " TIMESTAMPDIFF(MICROSECOND, l.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6, c.paused, c.by_whom"
+        " TIMESTAMPDIFF(MICROSECOND, l.heartbeat_at, UTC_TIMESTAMP(6)) / 1e6, c.paused, c.by_whom, c.wishes, l.told"
         f" FROM {at}.runs AS r JOIN {at}.lease AS l JOIN {at}.control AS c ORDER BY r.started_at DESC LIMIT 1"
     )
     if row is None:
         return None
-    run_id, plan_hash, started, host, pid, exit_code, ended, holds, alive, silent, paused, by_whom = row
+    run_id, plan_hash, started, host, pid, exit_code, ended, holds, alive, silent, paused, by_whom, wishes, told = row
     working = bool(holds) and bool(alive) and not ended
     state: Literal["running", "paused", "ended", "silent"] = "silent"
     if ended:
         state = "ended"
     elif working:
         state = "paused" if paused else "running"
-    steps = tuple(
-        _step(session, journal, step, working=working)
-        for step in journal.steps(session, run_id=str(run_id))
-        if step.kind != "rehearsal"
-    )
+    said = _told(str(told)) if working else {}
     return RunStatus(
         run_id=str(run_id),
         plan_hash=str(plan_hash),
@@ -88,32 +102,41 @@ def _run(session: Session, journal: Journal) -> RunStatus | None:
         host=str(host),
         pid=int(pid),
         heartbeat_age_seconds=float(silent),
-        steps=steps,
+        steps=(),
         exit_code=None if exit_code is None else int(exit_code),
         paused_by=str(by_whom) if paused else "",
+        wishes=Wishes.from_json(str(wishes)),
+        told={name: text for name, text in said.items() if name != ahead.NAME},
+        ahead=ahead.ahead_of(said.get(ahead.NAME, "")),
     )
 
 
-def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -> StepStatus:
+def _told(text: str) -> dict[str, str]:
+    """What a run says of itself; nothing if that was cut off, since it said too much."""
+    try:
+        return {str(name): str(said) for name, said in json.loads(text).items()} if text else {}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def step_status(
+    session: Session, journal: Journal, noted: Noted, measured: Measured, *, working: bool, rate: float | None = None
+) -> StepStatus:
+    """One step; `rate` in rows a second, where somebody knows better than the journal."""
+    step = noted.step
     open_now = step.state == "open"
-    done = (
-        step.rows_expected
-        if step.phase in {"copy", "index", "mirror", "verify", "swap"}
-        else _copied(session, journal, step)
-    )
-    rate = _rate(session, journal, step, done)
-    left = max(step.rows_expected - done, 0)
-    eta = None
-    if open_now and rate and left:
-        eta = Span(left / rate * (1 - ETA_SPREAD), left / rate * (1 + ETA_SPREAD))
-    extra = session.row(
-        f"SELECT backlog_entries, backlog_bytes, backlog_age, waiting FROM {quote(journal.schema)}.steps WHERE id = %s",
-        (step.id,),
-    )
-    waiting = json.loads(extra[3]) if extra and extra[3] and open_now else {}
-    backlog = BacklogStatus(int(extra[0]), int(extra[1]), float(extra[2])) if extra and open_now else None
-    now: _State = "parked" if not working else waiting.get("state", "running")
+    done = step.rows_expected if step.phase in AFTER else noted.copied
+    if step.phase == "mirror":
+        done = noted.compared
+    rate = rate or _rate(noted)
+    now: _State = "parked" if not working else noted.waiting.get("state", "running")
     state: _State = now if open_now else _CLOSED.get(step.state, "failed")
+    waiting = noted.waiting if open_now else {}
+    eta = None
+    if open_now and rate:
+        copied = step.rows_expected if step.phase in AFTER else noted.copied
+        seconds = time_of(step.rows_expected, copied, rate, measured.tail, phase=step.phase)
+        eta = within(seconds, measured.spread) if seconds else None
     retained = None
     if step.state == "swapped" and step.kind == "table":
         why = _no_rollback(session, journal, step) if step.current_until else ""
@@ -130,7 +153,7 @@ def _step(session: Session, journal: Journal, step: StepRow, *, working: bool) -
         rows_expected=step.rows_expected,
         rows_per_second=rate,
         eta=eta,
-        backlog=backlog,
+        backlog=noted.backlog if open_now else None,
         waiting_for=waiting.get("reason", ""),
         blockers=tuple(Blocker(**one) for one in waiting.get("blockers", ())),
         doing=waiting.get("doing", ""),
@@ -147,19 +170,8 @@ def _no_rollback(session: Session, journal: Journal, step: StepRow) -> str:
         return f"this account cannot see whether it can be done: {error}"
 
 
-def _copied(session: Session, journal: Journal, step: StepRow) -> int:
-    value = session.value(
-        f"SELECT COALESCE(SUM(rows_copied), 0) FROM {quote(journal.schema)}.ranges WHERE step_id = %s", (step.id,)
-    )
-    return int(value)
-
-
-def _rate(session: Session, journal: Journal, step: StepRow, done: int) -> float | None:
+def _rate(noted: Noted) -> float | None:
+    step = noted.step
     if step.copy_seconds > 0 and step.rows_copied > 0:
         return step.rows_copied / step.copy_seconds
-    seconds = session.value(
-        "SELECT TIMESTAMPDIFF(MICROSECOND, started_at, UTC_TIMESTAMP(6)) / 1e6"
-        f" FROM {quote(journal.schema)}.steps WHERE id = %s",
-        (step.id,),
-    )
-    return done / float(seconds) if done and seconds else None
+    return noted.copied / noted.seconds if noted.copied and noted.seconds else None

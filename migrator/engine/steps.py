@@ -372,7 +372,7 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *,
         clock=run.clock,
         bounds=run.bounds,
     )
-    return replace(work, patience=run.aside.patience(step))
+    return replace(work, patience=run.aside.patience(step), began=run.clock.monotonic())
 
 
 def _space(run: Run, step: Step, listen: Listener) -> str:

@@ -115,6 +115,8 @@ class Work:
     """Until when it may be done."""
     patience: Patience = field(default_factory=Patience)
     """How long this turn of the step may wait before others go first."""
+    began: float = 0.0
+    """When this turn of the step began, by the clock."""
 
     @property
     def subject(self) -> str:

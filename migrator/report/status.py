@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 
 from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json, as_json_line
@@ -29,11 +30,6 @@ def at_work(report: StatusReport) -> bool:
     return report.run is not None and report.run.state in {"running", "paused"}
 
 
-def screen(text: str, *, is_terminal: bool) -> str:
-    """The text for a watcher: on a terminal in place of the one before."""
-    return f"\x1b[H\x1b[2J{text}" if is_terminal else text
-
-
 def status_text(report: StatusReport) -> str:
     """For a terminal: the run, the steps at work, what is waited for, what is retained."""
     server = report.server
@@ -43,7 +39,9 @@ def status_text(report: StatusReport) -> str:
     ]
     if report.run is None:
         return as_text([*head, Paragraph("No run has been recorded on this server.")])
-    blocks = [Paragraph(_headline(report.run)), Paragraph(_counts(report.run.steps)), *_steps(report.run.steps)]
+    blocks: list[Block] = [Paragraph(headline(report.run)), Paragraph(_counts(report.run.steps))]
+    blocks += [Paragraph(line, "note") for line in (*ahead_lines(report.run), *said_lines(report.run))]
+    blocks += _steps(report.run.steps)
     if report.earlier:
         blocks += [Heading("Of earlier runs"), Paragraph(_counts(report.earlier)), *_steps(report.earlier)]
     return as_text([*head, *blocks])
@@ -70,7 +68,34 @@ def _steps(steps: tuple[StepStatus, ...]) -> list[Block]:
     return blocks
 
 
-def _headline(run: RunStatus) -> str:
+def ahead_lines(run: RunStatus) -> list[str]:
+    """How far a run at work is in its plan, and what comes next."""
+    if run.ahead is None:
+        return []
+    ahead = run.ahead
+    ended = sum(ahead.ended.values())
+    left = f", {duration_range(ahead.left)} left" if ahead.left else ""
+    lines = [f"{ended} of {plural(ahead.steps, 'step')}, {about(ahead.bytes_done)} of {about(ahead.bytes)}{left}."]
+    if ahead.next:
+        more = ahead.not_begun - len(ahead.next)
+        lines.append(f"Next: {', '.join(ahead.next)}{f', and {count(more)} more' if more > 0 else ''}.")
+    return lines
+
+
+def said_lines(run: RunStatus) -> list[str]:
+    """What the run says of itself, and what people asked of it."""
+    asked = ", ".join(
+        f"{name.replace('_', '-')}={_wish(value)}" for name, value in asdict(run.wishes).items() if value is not None
+    )
+    return [*(f"{name}: {text}" for name, text in run.told.items()), *([f"asked for: {asked}"] if asked else [])]
+
+
+def _wish(value: object) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else f"{value}"
+
+
+def headline(run: RunStatus) -> str:
+    """The run and its state, in a sentence."""
     beat = f"last sign of life {duration(run.heartbeat_age_seconds)} ago"
     where = f"on {run.host}, process {run.pid}"
     match run.state:

@@ -6,10 +6,11 @@ ISO 8601 by the server's clock. `subject` is `schema.table`, a tablespace, or ''
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from migrator.model import Blocker, Finding, Method, Server, TableName, Tablespace
+from migrator.planner.control import Wishes
 from migrator.planner.plan import Estimate
 from migrator.sql.story import Said
 
@@ -247,6 +248,23 @@ class StepStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AheadStatus:
+    """The plan of a run at work, as the run tells it: how far it is, and what comes next."""
+
+    steps: int
+    """That change something."""
+    ended: dict[str, int]
+    """By how they ended: done, failed, given-up, stopped, skipped or person."""
+    bytes: int
+    bytes_done: int
+    left: Span | None
+    """None before there is a rate."""
+    next: tuple[str, ...]
+    """The first of those that are not begun."""
+    not_begun: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunStatus:
     """The latest run as the journal has it."""
 
@@ -262,6 +280,12 @@ class RunStatus:
     """Of this run alone; those it has not come to are not among them."""
     exit_code: int | None = None
     paused_by: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
+    """What people asked for."""
+    told: dict[str, str] = field(default_factory=dict)
+    """What the run says of itself: why it is slow, or what it waits for."""
+    ahead: AheadStatus | None = None
+    """Of the whole plan; None where no run is at work."""
 
 
 @dataclass(frozen=True, slots=True)

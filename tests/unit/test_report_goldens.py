@@ -32,7 +32,7 @@ from migrator.report.cleaned import Cleanup, cleanup_exit_code, cleanup_json, cl
 from migrator.report.planned import planned_lines
 from migrator.report.review import review_exit_code, review_html, review_json, review_markdown, review_text
 from migrator.report.rolled import rollback_json, rollback_text
-from migrator.report.status import at_work, screen, status_json, status_json_line, status_text
+from migrator.report.status import at_work, status_json, status_json_line, status_text
 from migrator.report.summary import retained_grid, rollback_notes, summary_json, summary_text, way_out
 from migrator.report.values import (
     Audit,
@@ -633,12 +633,10 @@ def test_status_before_there_is_a_rate() -> None:
 
 
 def test_watching_ends_with_the_run() -> None:
-    """There is something to watch while a run runs or is paused, and a terminal is cleared for each look."""
+    """There is something to watch while a run runs or is paused."""
     states = {"running": True, "paused": True, "silent": False, "ended": False}
     assert {s: at_work(a_report(replace(RUN, state=s))) for s in states} == states  # type: ignore[arg-type]
     assert not at_work(a_report(None))
-    assert screen("x", is_terminal=False) == "x"
-    assert screen("x", is_terminal=True).startswith("\x1b[H\x1b[2J")
 
 
 def test_status_lines_for_watching_programs() -> None:

@@ -16,10 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from tests.server.cli.held import WAIT_SECONDS, Held, Ran, narrow_pipe
 from tests.server.cli.snapshot import JOURNAL, assert_same, name, snapshot
+from tests.server.cli.terminal import Terminal
 from tests.servers import Account, RunningServer
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Desk:
     folder: Path
     secrets: list[str] = field(default_factory=list)
     started: list[Held] = field(default_factory=list)
+    terminals: list[Terminal] = field(default_factory=list)
 
     # -- the command
 
@@ -114,15 +116,22 @@ class Desk:
         self.started.append(held)
         return held
 
-    def start(self, command: str, *arguments: object) -> subprocess.Popen[bytes]:
-        """Start a command whose output does not matter; whoever calls this ends it."""
+    def start(self, command: str, *arguments: object, stdout: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        """Start a command, with its output in a file or nowhere; whoever calls this ends it."""
         return subprocess.Popen(
             self._words(command, arguments, None),
             env=_environment(self.folder, {}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout or subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+    def on_terminal(self, command: str, *arguments: object, columns: int, lines: int) -> Terminal:
+        """Start a command on a terminal of this size."""
+        words = self._words(command, arguments, None)
+        terminal = Terminal(words, _environment(self.folder, {}), columns=columns, lines=lines)
+        self.terminals.append(terminal)
+        return terminal
 
     def _words(self, command: str, arguments: Sequence[object], connection: Sequence[object] | None) -> list[str]:
         how = [f"--defaults-file={self.options}"] if connection is None else [str(word) for word in connection]
@@ -271,6 +280,8 @@ class Desk:
 
     def close(self) -> None:
         """End what was started and take away what was made."""
+        while self.terminals:
+            self.terminals.pop().close()
         while self.started:
             self.started.pop().close()
         for schema in (self.ledger, JOURNAL):

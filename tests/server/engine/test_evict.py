@@ -110,7 +110,7 @@ def told(events: list[Event], why: str) -> bool:
     return any(why in blocker.detail for event in events if isinstance(event, Waiting) for blocker in event.blockers)
 
 
-SPARED = {
+SPARED: dict[str, tuple[tuple[str, ...], dict[str, Any], str]] = {
     "LOCK TABLES": (("LOCK TABLES t READ",), {"autocommit": True}, "holds LOCK TABLES"),
     "a user lock": (("SELECT GET_LOCK('mine', 1)", READ), {}, "GET_LOCK"),
     "FLUSH TABLES": ((READ, "FLUSH TABLES t WITH READ LOCK"), {}, "LOCK TABLES"),

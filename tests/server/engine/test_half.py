@@ -1,0 +1,58 @@
+"""What was said to be left when half of a table was copied, against what it took."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from migrator.engine.half import read_measured
+from migrator.engine.journal import Journal
+from migrator.events import ChunkCopied
+from tests.server.engine.kit import At, Crash, Lab, crash, each
+from tests.server.engine.test_rows import BY_NUMBER
+from tests.servers import until
+
+pytestmark = pytest.mark.timeout(90)
+
+NOTED = "SELECT half_after_seconds, half_left_seconds, worked_seconds, copy_seconds FROM migrator.steps ORDER BY id"
+
+
+def slowly(lab: Lab) -> At:
+    """Holds the copy after its first chunk until the step is some seconds old."""
+    age = "SELECT TIMESTAMPDIFF(MICROSECOND, MAX(started_at), UTC_TIMESTAMP(6)) > 4000000 FROM migrator.steps"
+    return At(each(ChunkCopied), lambda: until(lambda: lab.value(age), "it is some seconds old"))
+
+
+def test_half_way_is_noted(lab: Lab) -> None:
+    """How long was worked until then, and what was said to be left: with what it took in all, one measured step."""
+    lab.table("t", *BY_NUMBER)
+    lab.apply("t", at=[slowly(lab)], defaults=lab.alone).assert_outcome("done")
+    ((after, left, worked, copied),) = lab.rows(NOTED)
+    assert 3 < after < worked
+    assert left >= 1
+    with closing(lab.session()) as session:
+        (pace,) = read_measured(session, Journal()).paces
+    assert (pace.half_after_seconds, pace.half_left_seconds) == (after, left)
+    assert (pace.worked_seconds, pace.copy_seconds) == (worked, copied)
+
+
+def test_what_several_runs_worked_counts_together(lab: Lab) -> None:
+    """A run that ends half way and the one that goes on: what was said is noted once, the seconds of both are added."""
+    lab.table("t", *BY_NUMBER)
+    with pytest.raises(Crash):
+        lab.apply("t", at=[slowly(lab), At(each(ChunkCopied), crash, 4)], defaults=lab.alone)
+    ((_, _, before, _),) = lab.rows(NOTED)
+    assert before > 3
+    lab.apply("t", at=[slowly(lab)], defaults=lab.alone).assert_outcome("done")
+    ((after, left, worked, _),) = lab.rows(NOTED)
+    assert before < after < worked
+    assert left > 0
+
+
+def test_a_quick_table_notes_nothing(lab: Lab) -> None:
+    """Where less than a second is left there is nothing to be wrong about, and no statement more."""
+    lab.table("t", "(id INT PRIMARY KEY)", [(number,) for number in range(20)])
+    lab.apply("t").assert_outcome("done")
+    ((after, left, _, _),) = lab.rows(NOTED)
+    assert (after, left) == (None, None)
