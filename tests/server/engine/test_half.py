@@ -9,7 +9,7 @@ import pytest
 from migrator.engine.half import read_measured
 from migrator.engine.journal import Journal
 from migrator.events import ChunkCopied
-from tests.server.engine.kit import At, Crash, Lab, crash, each
+from tests.server.engine.kit import At, Crash, Lab, crash, each, phase
 from tests.server.engine.test_rows import BY_NUMBER
 from tests.servers import until
 
@@ -38,16 +38,19 @@ def test_half_way_is_noted(lab: Lab) -> None:
 
 
 def test_what_several_runs_worked_counts_together(lab: Lab) -> None:
-    """A run that ends half way and the one that goes on: what was said is noted once, the seconds of both are added."""
+    """A run that ends after the copy and the one that goes on: what was said stays, the seconds of both are added."""
     lab.table("t", *BY_NUMBER)
     with pytest.raises(Crash):
-        lab.apply("t", at=[slowly(lab), At(each(ChunkCopied), crash, 4)], defaults=lab.alone)
-    ((_, _, before, _),) = lab.rows(NOTED)
-    assert before > 3
-    lab.apply("t", at=[slowly(lab)], defaults=lab.alone).assert_outcome("done")
-    ((after, left, worked, _),) = lab.rows(NOTED)
-    assert before < after < worked
-    assert left > 0
+        lab.apply("t", at=[slowly(lab), At(phase("index"), crash)], defaults=lab.alone)
+    ((after, left, before, _),) = lab.rows(NOTED)
+    assert 3 < after <= before
+    now = lab.value("SELECT UTC_TIMESTAMP(6)")
+    later = lambda: lab.value("SELECT UTC_TIMESTAMP(6) > %s + INTERVAL 2 SECOND", now)  # noqa: E731
+    held = At(phase("verify"), lambda: until(later, "it is two seconds later"))
+    lab.apply("t", at=[held], defaults=lab.alone).assert_outcome("done")
+    ((after_again, left_again, worked, _),) = lab.rows(NOTED)
+    assert (after_again, left_again) == (after, left)
+    assert worked > before + 1
 
 
 def test_a_quick_table_notes_nothing(lab: Lab) -> None:
