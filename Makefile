@@ -12,7 +12,7 @@ STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-methods test-faults test-matrix test-soak demo bench mutants server docs clean
+.PHONY: help venv lock check format unit test-server test test-methods test-faults test-matrix test-soak demo bench mutants server recorded docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ mutants: $(STAMP)  ## break each invariant on purpose and see its test fail
 
 server: $(STAMP)  ## start a throwaway server and print how to connect; Ctrl-C ends it
 	@$(BIN)/python -m tests.servers
+
+recorded: $(STAMP)  ## write the screens in docs/status.md anew, from a real run: half a minute
+	$(BIN)/python -m tests.recorded
 
 docs: $(STAMP)  ## write anew what is made in docs/: the reference, the codes of the limits, the answers to faults
 	$(BIN)/python -m tests.pages --write

@@ -67,7 +67,9 @@ class Watching:
         key = step.id, step.phase
         samples = self._samples[key] = with_sample(self._samples.get(key, Samples()), at, done)
         rate = rate_now(samples) if step.phase == "log" else None
-        return step_status(self._session, self._journal, noted, self._measured, working=working, rate=rate)
+        status = step_status(self._session, self._journal, noted, self._measured, working=working, rate=rate)
+        # The first seconds of a copy say nothing of those to come.
+        return replace(status, rows_per_second=None, eta=None) if step.phase == "log" and not rate else status
 
     def _forget(self, at_work: set[int]) -> None:
         self._samples = {key: samples for key, samples in self._samples.items() if key[0] in at_work}

@@ -28,7 +28,10 @@ def blocker_line(blocker: Blocker) -> str:
     host = f"@{blocker.host}" if blocker.host else ""
     who = f" ({blocker.user}{host})" if blocker.user else ""
     said = f"session {blocker.session_id}{who}: {blocker.reason} for {duration(blocker.seconds)}{detail}"
-    if not blocker.statement:
-        return said
-    ran = "" if blocker.statement_seconds is None else f" for {duration(blocker.statement_seconds)}"
-    return f"{said}; {f'runs{ran}' if ran else 'ran last'}: {blocker.statement}"
+    return f"{said}; {executes(blocker)}" if blocker.statement else said
+
+
+def executes(blocker: Blocker) -> str:
+    """`runs for 12 s: SELECT ...`, or `ran last: SELECT ...`; without a value."""
+    ran = "ran last" if blocker.statement_seconds is None else f"runs for {duration(blocker.statement_seconds)}"
+    return f"{ran}: {blocker.statement}"

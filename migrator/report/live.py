@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from migrator.model import Method
-from migrator.report.findings import blocker_line
-from migrator.report.status import ahead_lines, headline, said_lines
+from migrator.report.findings import blocker_line, executes
+from migrator.report.status import ahead_lines, said_lines
 from migrator.report.values import BacklogStatus, RunStatus, StatusReport, StepStatus
 from migrator.report.words import about, count, duration, duration_range, printable, width
 
@@ -59,7 +60,7 @@ def _all(report: StatusReport, columns: int) -> list[str]:
     run = report.run
     if run is None:
         return [head, "", _NOTHING]
-    lines = [head, headline(run)]
+    lines = [head, _head(run)]
     if run.ahead is not None and run.ahead.bytes:
         share = min(1.0, run.ahead.bytes_done / run.ahead.bytes)
         lines.append(f"all  {_bar(share, _bar_columns(columns))} {100 * share:3.0f} %  {ahead_lines(run)[0]}")
@@ -69,6 +70,12 @@ def _all(report: StatusReport, columns: int) -> list[str]:
     for step in run.steps:
         lines += [_step(step, room, columns), *(f"    {line}" for line in _under(step))]
     return [*lines, "", *ahead_lines(run)[1:]]
+
+
+def _head(run: RunStatus) -> str:
+    state = f"paused by {run.paused_by}" if run.state == "paused" else run.state
+    beat = duration(run.heartbeat_age_seconds)
+    return f"run {run.run_id} since {run.started_at}: {state} on {run.host}, last sign of life {beat} ago"
 
 
 def _counts(run: RunStatus) -> str:
@@ -114,7 +121,9 @@ def _under(step: StepStatus) -> Iterable[str]:
     if step.waiting_for:
         yield step.waiting_for if step.state in {"aside", "ready"} else f"waits: {step.waiting_for}"
     for blocker in step.blockers:
-        yield f"  {blocker_line(blocker)}"
+        yield f"  {blocker_line(replace(blocker, statement=''))}"
+        if blocker.statement:
+            yield f"    {executes(blocker)}"
 
 
 def _log(backlog: BacklogStatus) -> str:

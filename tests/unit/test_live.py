@@ -38,7 +38,7 @@ def test_the_whole_screen() -> None:
     """The run, its bar and counts; what it says, what was asked; a bar a table, with what is to say of it; the next."""
     assert live_screen(REPORT, columns=120, lines=40) == [
         "db1:3306  9.7.4  2026-05-01T22:05:00Z",
-        "Run r1, started at 2026-05-01T22:00:00Z, is running on host1, process 4711, last sign of life 0.4 s ago.",
+        "run r1 since 2026-05-01T22:00:00Z: running on host1, last sign of life 0.4 s ago",
         "all  [######------------------]  25 %  4 of 34 steps, 200.0 MiB of 800.0 MiB, 4 min 00 s to 6 min 10 s left.",
         "3 done, 1 failed, 29 not begun, 1 running, 1 ready",
         "throttle: replica lag 8 s",
@@ -47,7 +47,8 @@ def test_the_whole_screen() -> None:
         "shop.orders  copy    [######------------------]  25 %  90 rows/s, 15 s to 25 s left",
         "    log: 120 entries, 4.0 KiB, the oldest 0.4 s old",
         "    waits: waiting for a free instant",
-        "      session 12 (app@10.0.0.7): metadata-lock for 3 min 20 s, shop.orders: SHARED_READ; ran last: SELECT ?",
+        "      session 12 (app@10.0.0.7): metadata-lock for 3 min 20 s, shop.orders: SHARED_READ",
+        "        ran last: SELECT ?",
         "shop.b       ready   [########################] 100 %  ",
         "",
         "Next: shop.x, shop.y, and 27 more.",
