@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import typer
 
 from migrator import __version__
+from migrator.cli_apply_options import HookCommands, HookMustSucceed, HookTimeout, MetricsPath
 from migrator.cli_call import BUG, Call, output, say, signal_code, stoppable, to_nowhere
 from migrator.cli_options import (
     AttestKeyring,
@@ -66,8 +67,8 @@ app = typer.Typer(
     "\n\nThe usual way: audit, plan -o FILE, dry-run FILE, apply FILE, verify, and after some days cleanup.",
     epilog="Exit codes: 0 done; 1 done, but something was refused, left or is in clear; 2 usage or a bad plan;"
     " 3 failed, source intact, safe to run again; 4 a person must look; 70 a bug in migrator; 75 stopped"
-    " by a window, a budget, or because another run is at work: run again later; 130 or 143 interrupted, safe"
-    " to run again.",
+    " by a window, a budget, or because another run is at work: run again later; 129, 130 or 143 interrupted,"
+    " safe to run again.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -275,21 +276,25 @@ def apply(
     events: Annotated[
         bool, typer.Option("--events", help="Stream what happens as JSON lines to stdout; the summary goes to stderr.")
     ] = False,
+    hook: HookCommands = None,
+    hook_timeout: HookTimeout = None,
+    hook_must_succeed: HookMustSucceed = False,
+    metrics_file: MetricsPath = None,
     format: Annotated[Literal["text", "json"], typer.Option("--format", help="How the summary looks.")] = "text",
 ) -> int:
     """Do what a plan says, or go on where a run stopped.
 
-    Table by table, while the applications use them. SIGINT and SIGTERM stop it at the next safe point;
+    Table by table, while the applications use them. SIGINT, SIGTERM and SIGHUP stop it at the next safe point;
     the same command again goes on.
     """
+    from migrator.cli_listen import Listeners, listening
     from migrator.engine.apply import ApplyOptions
     from migrator.engine.apply import apply as apply_plan
     from migrator.planner.file import read_plan
     from migrator.planner.plan import Defaults
-    from migrator.report.jsonlines import JsonLines
-    from migrator.report.progress import Witness, progress, together
     from migrator.report.summary import summary_json, summary_text, way_out
 
+    told = listening(events, hook, hook_timeout, hook_must_succeed, metrics_file)
     value = read_plan(plan_file)
     wanted = scope_of(databases, tables, ignore_databases, ignore_tables)
     check_plan_scope(wanted, value)
@@ -309,22 +314,21 @@ def apply(
         ).kill_blockers_after_seconds,
         attestations=attestations_of(attest_keyring_backup, attest_keyring, before=value.attestations),
     )
-    shown, witness = progress(sys.stderr, SystemClock()), Witness()
-    listen = together(witness, shown, *([JsonLines(sys.stdout, SystemClock())] if events else []))
+    listeners = Listeners(told, call.stop)
     try:
-        with call.session("apply") as session, stoppable(call.stop):
+        with listeners.hearing() as listen, call.session("apply") as session, stoppable(call.stop):
             ends_with = partial(signal_code, call.stop)
             outcome = apply_plan(session, value, options, listen, call.stop, ends_with=ends_with)
     except MigratorError as error:
-        if witness.began and error.exit_code in {3, 4}:
-            shown.close()
+        if listeners.began and error.exit_code in {3, 4}:
+            listeners.shown.close()
             say(way_out(error.exit_code))
         raise
     finally:
-        shown.close()
+        listeners.close()
     text = summary_json(outcome) if format == "json" else summary_text(outcome, str(plan_file))
     (sys.stderr if events else sys.stdout).write(text)
-    return outcome.exit_code
+    return listeners.exit_code(outcome.exit_code)
 
 
 @app.command()

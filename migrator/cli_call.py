@@ -15,7 +15,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -32,7 +32,7 @@ BUG: Final = 70
 
 
 class StopSignal(threading.Event):
-    """Set by the first SIGINT or SIGTERM; `number` is which."""
+    """Set by the first SIGINT, SIGTERM or SIGHUP; `number` is which. 0 if something else has set it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def _confess(error: BaseException, *, debug: bool) -> None:
 
 # -- signals ----------------------------------------------------------------------------------
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -149,7 +149,9 @@ def _handling(handle: Callable[[int], None]) -> Iterator[None]:
     def called(number: int, _frame: FrameType | None) -> None:
         handle(number)
 
-    before = {number: signal.signal(number, called) for number in _SIGNALS}
+    # Whoever started us by nohup does not want to hear of a terminal that is closed.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, called) for number in heard}
     try:
         yield
     finally:
@@ -159,7 +161,7 @@ def _handling(handle: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGINT and SIGTERM end the block where it is: for work that may end anywhere."""
+    """SIGINT, SIGTERM and SIGHUP end the block where it is: for work that may end anywhere."""
 
     def raise_it(number: int) -> None:
         raise Signalled(number)
@@ -170,13 +172,13 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def stoppable(stop: StopSignal) -> Iterator[None]:
-    """SIGINT and SIGTERM only set `stop`: the work goes on to its next safe point. Said on stderr, every time.
+    """SIGINT, SIGTERM and SIGHUP only set `stop`: the work goes on to its next safe point. Said on stderr, every time.
 
     `Stopped` because of that becomes `Interrupted`.
     """
 
     def note(number: int) -> None:
-        first = not stop.is_set()
+        first = not stop.number
         if first:
             stop.number = number
         stop.set()
@@ -186,7 +188,9 @@ def stoppable(stop: StopSignal) -> Iterator[None]:
             text = f"{name}: stopping at the next safe point; the state is kept\n"
         else:
             text = f"{name} again: still waiting for the safe point, so that nothing is left half-done\n"
-        os.write(2, text.encode())
+        # With its terminal closed nobody is there to be told, and an error here would end the work anywhere.
+        with suppress(OSError):
+            os.write(2, text.encode())
 
     with _handling(note):
         try:

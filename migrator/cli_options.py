@@ -30,7 +30,9 @@ from migrator.settings import SSL_MODES, Given
 M = TypeVar("M", bound=BaseModel)
 
 
-def _unit(parse: Callable[[object], object]) -> Callable[[str], object]:
+def as_unit(parse: Callable[[object], object]) -> Callable[[str], object]:
+    """A parser of an option's text, from one of plans' values."""
+
     def parsed(text: str) -> object:
         try:
             return parse(int(text) if re.fullmatch(r"[0-9]{1,18}", text) else text)
@@ -90,7 +92,7 @@ ChunkTime = Annotated[
         "--chunk-time",
         metavar="TIME",
         help="How long one chunk should take. Default: 0.5 s, or the plan's.",
-        parser=_unit(_seconds),
+        parser=as_unit(_seconds),
     ),
 ]
 MaxExtraDisk = Annotated[
@@ -99,7 +101,7 @@ MaxExtraDisk = Annotated[
         "--max-extra-disk",
         metavar="SIZE",
         help="Refuse if more disk than this is needed at one time (200 GiB). Default: no limit, or the plan's.",
-        parser=_unit(bytes_of),
+        parser=as_unit(bytes_of),
     ),
 ]
 PostponeSwap = Annotated[
@@ -160,7 +162,7 @@ DirectBelow = Annotated[
         "--direct-below",
         metavar="SIZE",
         help="Alter tables smaller than this directly: nobody uses them meanwhile. Default: 0, all are copied.",
-        parser=_unit(bytes_of),
+        parser=as_unit(bytes_of),
     ),
 ]
 RetainDays = Annotated[
@@ -169,7 +171,7 @@ RetainDays = Annotated[
         "--retain-days",
         metavar="DAYS",
         help="Keep the old tables, in clear, so long after the swap. Default: 7.",
-        parser=_unit(days_of),
+        parser=as_unit(days_of),
     ),
 ]
 RollbackHours = Annotated[
@@ -179,7 +181,7 @@ RollbackHours = Annotated[
         metavar="HOURS",
         help="Keep the old tables current so long after the swap, for `rollback`: each change is written twice until"
         " then. Default: 0, not at all.",
-        parser=_unit(hours_of),
+        parser=as_unit(hours_of),
     ),
 ]
 Windows = Annotated[

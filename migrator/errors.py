@@ -19,7 +19,7 @@
     │   ├── LeaseHeld            75 another run is at work
     │   ├── LeaseLost            75 another run took over while this one slept
     │   └── PutAside             75 one step lets others go first; the run takes it up again, and it ends no run
-    └── Interrupted       130 / 143 SIGINT or SIGTERM; safe to run again
+    └── Interrupted  129 / 130 / 143 SIGHUP, SIGINT or SIGTERM; safe to run again
 
 Exit code 0 is done; 1 is done, but something was refused, left or is in clear: not an error, so not here.
 Each message says what happened, in what state the table is, and `remedy` says what to do next.
@@ -133,7 +133,7 @@ class PutAside(Stopped):
 
 
 class Interrupted(MigratorError):
-    """SIGINT or SIGTERM; stopped at a safe point, run again to go on."""
+    """SIGHUP, SIGINT or SIGTERM; stopped at a safe point, run again to go on."""
 
     exit_code = 130
 

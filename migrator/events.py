@@ -51,6 +51,16 @@ class RunEnded(Event):
     failed: int
     left: int
     seconds: float
+    reason: str = ""
+    """Why it ended before its plan: a stop, an error; '' if it came to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotBegun(Event):
+    """The process ends before a run began: the plan, a gate, the lease or the server said no. Nothing was changed."""
+
+    exit_code: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +232,12 @@ class Noticed(Event):
     """A finding made while working."""
 
     finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailed(Event):
+    """A hook did not do what it was called for; `hook` is its program, `called_for` the event's name."""
+
+    hook: str
+    called_for: str
+    reason: str

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests import limits, reference
+from tests import limits, listened, reference
 from tests.server.faults import answers
 
 MADE: Final[dict[Path, Callable[[], str]]] = {
     reference.FILE: reference.reference_text,
     limits.FILE: limits.limits_text,
     answers.FILE: answers.faults_text,
+    listened.EVENTS: listened.events_text,
+    listened.METRICS_PAGE: listened.metrics_text,
 }
 """Each page with what gives its whole text."""
 

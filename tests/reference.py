@@ -34,7 +34,7 @@ EXIT_CODES: Final = """\
 | 4 | a person must look: a name is held by what is not provably ours, or a converted table is not what it was |
 | 70 | a bug in migrator |
 | 75 | stopped by a window, a pause, a budget, or because another run is at work: run it again later |
-| 130, 143 | interrupted by SIGINT or SIGTERM at a safe point: safe to run again |
+| 129, 130, 143 | interrupted by SIGHUP, SIGINT or SIGTERM at a safe point: safe to run again |
 
 `plan` and `dry-run` give 1 if a table is refused. `dry-run` gives what `apply` would end with if all went
 well: 2 if the server has drifted from the plan, 3 if a gate or a rehearsal says no.

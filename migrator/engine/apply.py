@@ -25,7 +25,7 @@ from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run
 from migrator.engine.work import Work, tell_event, work_left
-from migrator.errors import OutsideWindow
+from migrator.errors import MigratorError, OutsideWindow
 from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
@@ -115,7 +115,11 @@ def apply(
             max_failures=plan.defaults.max_failures,
         )
         steps_to_do = sum(step.changes_something for step in plan.steps)
-        listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
+        try:
+            listen(RunStarted("", run_id, plan_hash(plan), steps_to_do, plan.totals.bytes_to_do))
+        except MigratorError as error:  # somebody who is told may say no
+            journal.end_run(own, run_id, error.exit_code)
+            raise
         busy = plan.defaults.busy_running_statements
         tender = Tender(plan, sessions, lease, journal, turns, listen, clock)
         if closed:
@@ -150,6 +154,7 @@ def apply(
             count("failed") + count("person") + count("given-up"),
             count("left") + count("stopped"),
             outcome.seconds,
+            outcome.stopped_by,
         )
     )
     return outcome

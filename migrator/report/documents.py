@@ -29,9 +29,9 @@ def as_json_line(report: str, value: object) -> str:
 
 
 def event_line(event: Event, at: datetime) -> str:
-    """One event as one line of JSON: its name, when it was heard (UTC), and its fields."""
+    """One event as one line of JSON: its name, the format, when it was heard (UTC), and its fields."""
     fields = event.as_dict()
-    head = {"event": fields.pop("event"), "at": at.isoformat(timespec="milliseconds")}
+    head = {"event": fields.pop("event"), "format": FORMAT, "at": at.isoformat(timespec="milliseconds")}
     return json.dumps(head | fields, default=_plain, allow_nan=False) + "\n"
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import Final, NoReturn, Protocol, TextIO
 
 from tqdm import tqdm
@@ -16,6 +15,7 @@ from migrator.clock import Clock
 from migrator.events import (
     Event,
     Evicted,
+    HookFailed,
     Moment,
     Noticed,
     PhaseStarted,
@@ -79,6 +79,8 @@ def news(event: Event) -> str:
             return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}{current}"
         case Noticed():
             return finding_line(event.finding)
+        case HookFailed():
+            return f"hook {event.hook}, called for {event.called_for}: {event.reason}"
         case _:
             return ""
 
@@ -204,24 +206,3 @@ def bar_name(step: SeenStep) -> str:
 def progress(out: TextIO, clock: Clock) -> Progress:
     """Bars if `out` is a terminal, else lines."""
     return Bars(out, clock) if out.isatty() else Lines(out, clock)
-
-
-class Witness:
-    """A listener that only knows whether a run has begun to change anything."""
-
-    def __init__(self) -> None:
-        self.began = False
-
-    def __call__(self, event: Event) -> None:
-        """Hear one event."""
-        self.began = self.began or isinstance(event, RunStarted)
-
-
-def together(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:
-    """One listener that tells them all, in order."""
-
-    def listen(event: Event) -> None:
-        for each in listeners:
-            each(event)
-
-    return listen
