@@ -17,7 +17,7 @@ import typer
 
 from migrator import __version__
 from migrator.cli_apply_options import HookCommands, HookMustSucceed, HookTimeout, MetricsPath
-from migrator.cli_call import BUG, Call, output, say, signal_code, stoppable, to_nowhere
+from migrator.cli_call import BUG, Call, output, say, signal_code, stoppable, tell_result, to_nowhere
 from migrator.cli_options import (
     AttestKeyring,
     AttestKeyringBackup,
@@ -327,7 +327,7 @@ def apply(
     finally:
         listeners.close()
     text = summary_json(outcome) if format == "json" else summary_text(outcome, str(plan_file))
-    (sys.stderr if events else sys.stdout).write(text)
+    tell_result(text, sys.stderr if events else sys.stdout)
     return listeners.exit_code(outcome.exit_code)
 
 

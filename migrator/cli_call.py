@@ -78,6 +78,16 @@ def say(text: str) -> None:
         to_nowhere(sys.stderr)
 
 
+def tell_result(text: str, out: TextIO) -> None:
+    """Write what a run came to. Where that cannot be written, the run is over all the same, and its exit code stays."""
+    try:
+        out.write(text)
+        out.flush()
+    except OSError as error:
+        to_nowhere(out)
+        say(f"warning: the summary cannot be written: {error.strerror}")
+
+
 # -- exit codes -------------------------------------------------------------------------------
 
 

@@ -149,6 +149,8 @@ class Listeners:
 
     def _hook_failed(self, event: HookFailed) -> None:
         """Called by the hooks' threads."""
+        if self._must_succeed:
+            self._stop.set()  # first: whoever reads our stdout may take his time
         with self._lock:
             self.hook_failures += 1
         self._show(event)
@@ -157,8 +159,6 @@ class Listeners:
         if self._json is not None:
             with suppress(OSError):  # the run meets it with its next event
                 self._json(event)
-        if self._must_succeed:
-            self._stop.set()
 
     def _tell_the_end(self, exit_code: int, reason: str) -> None:
         if self._start is None:
