@@ -16,7 +16,8 @@ with DAG(
     BashOperator(
         task_id="apply",
         # exec: SIGTERM reaches migrator itself when the task is stopped.
-        bash_command="exec /opt/migrator/bin/migrator apply --defaults-file=/etc/migrator/my.cnf /etc/migrator/plan.yaml",
+        bash_command="exec /opt/migrator/bin/migrator apply"
+        " --defaults-file=/etc/migrator/my.cnf /etc/migrator/plan.yaml",
         # Stopped, or another run is at work: the next night goes on.
         skip_on_exit_code=75,
         retries=0,
