@@ -205,7 +205,7 @@ Budget = Annotated[
         "--budget",
         metavar="TIME",
         help="Stop after so long (3 h), as at a window's end. Default: no limit.",
-        parser=_unit(_seconds),
+        parser=as_unit(_seconds),
     ),
 ]
 MaxTables = Annotated[
