@@ -160,7 +160,8 @@ def _handling(handle: Callable[[int], None]) -> Iterator[None]:
         handle(number)
 
     # Whoever started us by nohup does not want to hear of a terminal that is closed.
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in _SIGNALS if not (deaf and number == signal.SIGHUP)]
     before = {number: signal.signal(number, called) for number in heard}
     try:
         yield

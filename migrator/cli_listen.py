@@ -118,10 +118,12 @@ class Listeners:
             return
         self._closed = True
         self.shown.close()
-        for hook in self._hooks:
-            hook.close()
-        if self._metrics is not None:
-            self._metrics.close()
+        try:
+            for hook in self._hooks:
+                hook.close()
+        finally:  # a signal may end the wait for a hook
+            if self._metrics is not None:
+                self._metrics.close()
         if self.hook_failures:
             say(f"warning: hooks failed {self.hook_failures} time(s), see above")
 

@@ -56,6 +56,12 @@ class Facts:
             known = self._read.get(name)
         return known is not None and known.table.tablespace_kind is TablespaceKind.FILE_PER_TABLE
 
+    def is_encrypted(self, name: TableName) -> bool:
+        """True if the table was read in advance, and is encrypted already."""
+        with self._lock:
+            known = self._read.get(name)
+        return known is not None and known.table.encrypted
+
     def of(self, session: Session, name: TableName) -> Known | None:
         """The facts of a table that are true now: what was read in advance, if it is still the same table with the
         same definition, else read anew; None if there is no such table.

@@ -91,11 +91,15 @@ def _side_by_side(run: Run, group: Sequence[Step], course: Course, *, lanes: int
         run.facts.read_ahead(run.session, [step.table for step in group if step.table is not None])
     # Before each group, so also where an earlier one could not set it back; a run that dies leaves it to the next.
     tables = [step.table for step in group if step.table is not None]
-    _encrypt_new_tables(run, encrypt=not run.bounds.over() and all(map(run.facts.has_its_own_file, tables)))
+    # Where nothing is left to do, nothing is defined either: `apply` once more leaves the server as it is.
+    to_do = not all(map(run.facts.is_encrypted, tables))
+    if to_do:
+        _encrypt_new_tables(run, encrypt=not run.bounds.over() and all(map(run.facts.has_its_own_file, tables)))
     try:
         side_by_side([partial(lane, takes[n % 2]) for n in range(lanes)])
     finally:
-        _encrypt_new_tables(run, encrypt=False)
+        if to_do:
+            _encrypt_new_tables(run, encrypt=False)
     return outcomes
 
 
