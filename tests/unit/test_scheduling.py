@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.scheduling import AIRFLOW, CRONJOB, FOLDER, QUIET, SERVICE, TIMER, cron_line, job, task, unit
+from tests.servers.systemd import Analyze, analyze
 
 PAGE = FOLDER.parent / "scheduling.md"
 
@@ -25,12 +25,11 @@ def test_every_file_is_on_the_page() -> None:
 # -- systemd --------------------------------------------------------------------------------------
 
 
-def verified(folder: Path) -> str:
+def verified(folder: Path, by: Analyze) -> str:
     """What `systemd-analyze verify` complains about, with programs that exist here."""
-    program = shutil.which("systemd-analyze")
-    assert program, "systemd-analyze is not here: apt-get install systemd"
     ran = subprocess.run(
-        [program, "verify", *(str(folder / file.name) for file in (SERVICE, TIMER))],
+        [*by.command, "verify", *(str(folder / file.name) for file in (SERVICE, TIMER))],
+        env=by.environment,
         capture_output=True,
         text=True,
         check=False,
@@ -48,7 +47,7 @@ def copied(folder: Path) -> None:
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
     """Not one complaint."""
     copied(tmp_path)
-    assert verified(tmp_path) == ""
+    assert verified(tmp_path, analyze()) == ""
 
 
 def test_systemd_would_complain(tmp_path: Path) -> None:
@@ -56,7 +55,7 @@ def test_systemd_would_complain(tmp_path: Path) -> None:
     copied(tmp_path)
     file = tmp_path / SERVICE.name
     file.write_text(file.read_text(encoding="utf-8").replace("SuccessExitStatus", "SucessExitStatus"), encoding="utf-8")
-    assert "SucessExitStatus" in verified(tmp_path)
+    assert "SucessExitStatus" in verified(tmp_path, analyze())
 
 
 def test_the_service_knows_our_exit_codes_and_signals() -> None:

@@ -142,9 +142,9 @@ def test_a_terminal_that_is_closed(desk: Desk) -> None:
         os.close(terminal)
         ended: list[int] = []
         until(lambda: ended or _waited(pid, ended), "the run has ended", seconds=WAIT_SECONDS)
+        assert os.waitstatus_to_exitcode(ended[0]) == 129, said.decode(errors="replace")[-2000:]
         cursor.execute("UPDATE t SET extra = 'still here' WHERE n = 1")
         somebody.rollback()
-    assert os.waitstatus_to_exitcode(ended[0]) == 129, said.decode(errors="replace")[-2000:]
     assert not desk.encrypted("t")
     assert desk.migrator("apply", plan).code == 0
     desk.assert_done()
