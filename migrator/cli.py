@@ -55,7 +55,7 @@ from migrator.cli_options import (
     made,
     scope_of,
 )
-from migrator.cli_password import hide_from_ps, without_password
+from migrator.cli_password import hide_from_ps, out_of_the_environment, without_password
 from migrator.cli_rollback import rollback
 from migrator.cli_tell import pause, status, unpause, verify
 from migrator.clock import SystemClock
@@ -380,9 +380,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     kept, password = without_password(given)
+    inherited = None
     if arguments is None:
         hide_from_ps(given)
-    line = Line(password)
+        inherited = out_of_the_environment()
+    line = Line(password, inherited)
     try:
         app(args=kept, prog_name="migrator", obj=line)
     except SystemExit as ended:

@@ -31,6 +31,9 @@ BUG: Final = 70
 """EX_SOFTWARE of sysexits.h; never 1, which is what Python itself would give."""
 
 
+_TLS: Final = "--ssl-mode=REQUIRED makes that an error, --ssl-mode=DISABLED says that it is meant"
+
+
 class StopSignal(threading.Event):
     """Set by the first SIGINT, SIGTERM or SIGHUP; `number` is which. 0 if something else has set it."""
 
@@ -60,7 +63,10 @@ class Call:
         settled = settle(self.given, surroundings(_ask if sys.stdin.isatty() else None))
         for warning in settled.warnings:
             say(f"warning: {warning}")
-        return Session(settled.connect, purpose=f"migrator {command}", stop=self.stop)
+        session = Session(settled.connect, purpose=f"migrator {command}", stop=self.stop)
+        if session.in_clear and settled.connect.ssl_mode == "PREFERRED":
+            say(f"warning: {settled.connect.where} offers no TLS: what is sent and read can be read on the way. {_TLS}")
+        return session
 
 
 def _ask() -> str:

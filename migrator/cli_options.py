@@ -272,7 +272,11 @@ CONNECTION: Final = (
         "defaults_group_suffix", str | None, None, "--defaults-group-suffix", metavar="TEXT",
         help="Read groups with this suffix too: [client] and [clientTEXT], [migrator] and [migratorTEXT].",
     ),
-    _option("no_defaults", bool, False, "--no-defaults", help="Read no option file."),
+    _option("no_defaults", bool, False, "--no-defaults", help="Read no option file but that of login paths."),
+    _option(
+        "login_path", str | None, None, "--login-path", metavar="NAME",
+        help="Read this login path from ~/.mylogin.cnf, which mysql_config_editor writes.",
+    ),
     _option(
         "ssl_mode", str | None, None, "--ssl-mode", metavar="MODE",
         help=f"{_MODES}. Default: PREFERRED; VERIFY_CA if there is --ssl-ca.",
@@ -280,6 +284,15 @@ CONNECTION: Final = (
     _option("ssl_ca", str | None, None, "--ssl-ca", metavar="FILE", help="Certificates of the authorities to trust."),
     _option("ssl_cert", str | None, None, "--ssl-cert", metavar="FILE", help="Our certificate."),
     _option("ssl_key", str | None, None, "--ssl-key", metavar="FILE", help="The key of our certificate."),
+    _option("ssl_crl", str | None, None, "--ssl-crl", metavar="FILE", help="Revoked certificates (VERIFY_...)."),
+    _option(
+        "server_public_key_path", str | None, None, "--server-public-key-path", metavar="FILE",
+        help="The server's public key, to send the password by where there is no TLS.",
+    ),
+    _option(
+        "get_server_public_key", bool, False, "--get-server-public-key",
+        help="Trust the public key that whoever answers sends, where there is no TLS: not over a network.",
+    ),
     _option("debug", bool, False, "--debug", help="Say each statement and its time on stderr, never a value."),
 )  # fmt: skip
 
@@ -289,6 +302,7 @@ class Line:
     """What goes beside typer: the password on the way in, the exit code on the way out."""
 
     password: str | None = field(repr=False)
+    inherited_password: str | None = field(default=None, repr=False)
     exit_code: int | None = None
 
 
@@ -301,7 +315,8 @@ def connected(work: Callable[..., int]) -> Callable[..., None]:
         connection = {p.name: options.pop(p.name) for p in CONNECTION}
         debug = connection.pop("debug")
         line: Line = context.obj
-        call = Call(Given(password=line.password, **connection), debug=debug)
+        given = Given(password=line.password, inherited_password=line.inherited_password, **connection)
+        call = Call(given, debug=debug)
         if debug:
             log_statements()
         line.exit_code = exit_code_of(lambda: work(call, **options), debug=debug)

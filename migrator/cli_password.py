@@ -1,4 +1,4 @@
-"""`-pSECRET` and `--password=SECRET`, taken out of the arguments before anything can print them.
+"""`-pSECRET`, `--password=SECRET` and MYSQL_PWD, taken away before anything can print them or pass them on.
 
 typer has no options with an optional value, and would show the value in its messages; MySQL's clients
 have both, and so do we: `-p` alone asks, `-pSECRET` does not.
@@ -6,6 +6,7 @@ have both, and so do we: `-p` alone asks, `-pSECRET` does not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,11 @@ def without_password(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         else:
             kept.append(argument)
     return kept, password
+
+
+def out_of_the_environment() -> str | None:
+    """The password in MYSQL_PWD, if there is one; from now on no process that we start inherits it."""
+    return os.environ.pop("MYSQL_PWD", None)
 
 
 def hide_from_ps(arguments: Sequence[str]) -> None:

@@ -60,7 +60,8 @@ class Session:
     """One connection to one server, for one thread.
 
     Every (re)connection must reach the server with `server_uuid` (once known), or the run stops, and
-    passes `guard`, by which the engine keeps out a run that has lost its lease.
+    passes `guard`, by which the engine keeps out a run that has lost its lease. Once it was encrypted,
+    every later one has to be, and every session made from this one.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class Session:
         self._settings: dict[str, str] = {}
         self._variables: tuple[str, ...] = like._variables if like else ()
         self.server_uuid = server_uuid
+        self.in_clear = False
+        """True if what is said can be read on the network."""
         self._connection = self._open()
 
     # -- life ---------------------------------------------------------------------------------
@@ -121,8 +124,13 @@ class Session:
         )
 
     def elsewhere(self, host: str, port: int, *, server_uuid: str, timeout_seconds: int = 3) -> Session:
-        """A session to another server, with the same account and TLS settings; it must have that server_uuid."""
-        to = replace(self._to, host=host, port=port, socket=None, timeout_seconds=timeout_seconds)
+        """A session to another server, with the same account and TLS settings; it must have that server_uuid.
+
+        With ssl-mode PREFERRED it must offer TLS, unless this server does not.
+        """
+        # Where nobody was told that something goes in clear, nothing does.
+        mode = "REQUIRED" if self._to.ssl_mode == "PREFERRED" and not self.in_clear else self._to.ssl_mode
+        to = replace(self._to, host=host, port=port, socket=None, timeout_seconds=timeout_seconds, ssl_mode=mode)
         return Session(to, purpose="migrator", server_uuid=server_uuid, clock=self._clock, patience_seconds=0.0)
 
     def reconnect(self) -> None:
@@ -148,6 +156,11 @@ class Session:
     def _open(self) -> Any:
         connection = driver.connect(self._to, purpose=self._purpose)
         self._connection = connection
+        encrypted = driver.encrypted(connection)
+        self.in_clear = not encrypted and not self._to.socket
+        if encrypted and self._to.ssl_mode == "PREFERRED":
+            # A server that had TLS once and has none now is another one, or somebody stands between.
+            self._to = replace(self._to, ssl_mode="REQUIRED")
         try:
             self._prepare()
         except SqlError as error:

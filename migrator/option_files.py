@@ -93,10 +93,11 @@ def _read(file: Path, warnings: list[str], *, required: bool, depth: int) -> Ite
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise UsageError(f"{file}:{line}: not UTF-8", remedy="save the option file as UTF-8") from None
-    yield from _parse(text, file, warnings, depth=depth)
+    yield from parse(text, file, warnings, depth=depth)
 
 
-def _parse(text: str, file: Path, warnings: list[str], *, depth: int) -> Iterator[Entry]:
+def parse(text: str, file: Path, warnings: list[str], *, depth: int = 0) -> Iterator[Entry]:
+    """The entries of a text that stands in `file`, and of the files that it includes. Raises `UsageError`."""
     group: str | None = None
     for number, raw in enumerate(text.split("\n"), start=1):
         line = raw.strip(_SPACE)

@@ -1,8 +1,7 @@
 """How to reach the server, settled as MySQL's own clients settle it: environment < option files < command line.
 
-The only reader of the environment. Option files are those of `option_files`, groups [client] and
-[migrator]; `~/.mylogin.cnf` is not supported, and said so where it might be missed. No message and no
-`repr` holds the password.
+The only reader of the environment, but for `cli_password`. Option files are those of `option_files`, groups
+[client] and [migrator], and after them those of `login_path`. No message and no `repr` holds the password.
 """
 
 from __future__ import annotations
@@ -10,18 +9,19 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from migrator.driver import Connect
 from migrator.errors import UsageError
+from migrator.login_path import read_login_paths
 from migrator.option_files import SYSTEM_FILES, Entry, read_option_files
 
 OPTIONS: Final = frozenset(
     {"host", "port", "socket", "user", "password", "protocol", "connect-timeout"}
-    | {"ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"}
+    | {"ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "ssl-crl", "server-public-key-path", "get-server-public-key"}
 )
 """What is taken from option files; [client] may hold more, which is for other clients."""
 
@@ -53,11 +53,17 @@ class Given:
     socket: str | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    inherited_password: str | None = field(default=None, repr=False)
+    """MYSQL_PWD, taken out of the environment."""
     ask_password: bool = False
+    login_path: str | None = None
     ssl_mode: str | None = None
     ssl_ca: str | None = None
     ssl_cert: str | None = None
     ssl_key: str | None = None
+    ssl_crl: str | None = None
+    server_public_key_path: str | None = None
+    get_server_public_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,12 @@ def settle(given: Given, around: Surroundings) -> Settled:
     Raises `UsageError` naming file and line, variable or option; never with the value.
     """
     warnings: list[str] = []
-    values = _from_environment(around.environment)
-    if not given.no_defaults:
-        values |= _from_files(given, around, warnings)
+    values = _from_environment(around.environment, given.inherited_password)
+    values |= _from_files(given, around, warnings)
     values |= _from_command_line(given)
     password = _password(values, given, around, warnings)
     ssl_mode = _ssl_mode(values, warnings)
-    for name in ("ssl-ca", "ssl-cert", "ssl-key"):
+    for name in ("ssl-ca", "ssl-cert", "ssl-key", "ssl-crl", "server-public-key-path"):
         _check_readable(values.get(name))
     if "ssl-key" in values and "ssl-cert" not in values:
         raise UsageError(f"ssl-key ({values['ssl-key'].where}) without ssl-cert", remedy="give both or neither")
@@ -119,6 +124,9 @@ def settle(given: Given, around: Surroundings) -> Settled:
         ssl_ca=_path(values, "ssl-ca"),
         ssl_cert=_path(values, "ssl-cert"),
         ssl_key=_path(values, "ssl-key"),
+        ssl_crl=_path(values, "ssl-crl"),
+        server_public_key_path=_path(values, "server-public-key-path"),
+        get_server_public_key=_flag(values, "get-server-public-key"),
         timeout_seconds=_number(values, "connect-timeout", 86400) or 10,
     )
     return Settled(connect, tuple(warnings))
@@ -127,8 +135,10 @@ def settle(given: Given, around: Surroundings) -> Settled:
 # -- sources ----------------------------------------------------------------------------------
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, _Value]:
+def _from_environment(environment: Mapping[str, str], inherited_password: str | None) -> dict[str, _Value]:
     found = {name: environment.get(variable) for variable, name in _VARIABLES.items()}
+    if inherited_password is not None:
+        found["password"] = inherited_password
     variables = {name: variable for variable, name in _VARIABLES.items()}
     return {name: _Value(text, variables[name], _ENVIRONMENT) for name, text in found.items() if text is not None}
 
@@ -138,16 +148,29 @@ def _from_files(given: Given, around: Surroundings, warnings: list[str]) -> dict
     if suffix is None:
         suffix = around.environment.get("MYSQL_GROUP_SUFFIX", "")
     own = {"migrator", f"migrator{suffix}"}
-    files = read_option_files(
-        own | {"client", f"client{suffix}"},
-        only=given.defaults_file,
-        extra=given.defaults_extra_file,
-        home=around.home,
-        system=around.system_files,
-    )
-    warnings += files.warnings
+    groups = own | {"client", f"client{suffix}"}
     values: dict[str, _Value] = {}
-    for entry in files.entries:
+    if not given.no_defaults:
+        files = read_option_files(
+            groups,
+            only=given.defaults_file,
+            extra=given.defaults_extra_file,
+            home=around.home,
+            system=around.system_files,
+        )
+        warnings += [*files.warnings, *_too_open(files.entries)]
+        _take(files.entries, own, values, warnings)
+    # As in MySQL's clients, whatever is said of the other files: who wants none names none that is there.
+    login_file = around.environment.get("MYSQL_TEST_LOGIN_FILE")
+    file = Path(login_file) if login_file else around.home / ".mylogin.cnf"
+    paths = read_login_paths(file, path=given.login_path, groups=groups, suffix=suffix)
+    warnings += paths.warnings
+    _take(paths.entries, own, values, warnings)
+    return values
+
+
+def _take(entries: Iterable[Entry], own: Collection[str], values: dict[str, _Value], warnings: list[str]) -> None:
+    for entry in entries:
         if entry.name in OPTIONS:
             values[entry.name] = _Value(entry.value, entry.where, _FILE)
         elif entry.group in own and not entry.loose:
@@ -157,7 +180,20 @@ def _from_files(given: Given, around: Surroundings, warnings: list[str]) -> dict
             )
         else:
             warnings += _unheeded(entry)
-    return values
+
+
+def _too_open(entries: Iterable[Entry]) -> list[str]:
+    """MySQL's clients read a password that others can read, too; unlike them, we say so."""
+    found = dict.fromkeys(entry.file for entry in entries if entry.name == "password" and entry.value)
+    return [f"{file} has a password, and others may read it (chmod 600 {file})" for file in found if _others_read(file)]
+
+
+def _others_read(file: Path) -> bool:
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def _unheeded(entry: Entry) -> list[str]:
@@ -179,6 +215,9 @@ def _from_command_line(given: Given) -> dict[str, _Value]:
         "ssl-ca": given.ssl_ca,
         "ssl-cert": given.ssl_cert,
         "ssl-key": given.ssl_key,
+        "ssl-crl": given.ssl_crl,
+        "server-public-key-path": given.server_public_key_path,
+        "get-server-public-key": "1" if given.get_server_public_key else None,
     }
     values = {name: _Value(text, f"--{name}", _COMMAND_LINE) for name, text in said.items() if text is not None}
     if given.ask_password:
@@ -194,10 +233,11 @@ def _password(values: Mapping[str, _Value], given: Given, around: Surroundings, 
         warnings.append("a password on the command line can be seen by others on this machine: an option file hides it")
     value = values.get("password")
     if value is None:
-        login = around.environment.get("MYSQL_TEST_LOGIN_FILE") or around.home / ".mylogin.cnf"
-        if Path(login).exists() and not given.no_defaults:
-            warnings.append(f"{login} is not read: login paths are not supported, use an option file")
         return ""
+    if value.source == _ENVIRONMENT:
+        warnings.append(
+            f"{value.where} can be read by other processes of yours: an option file or --login-path hides it"
+        )
     if value.text is not None:
         return value.text
     if around.ask is None:
@@ -271,6 +311,17 @@ def _text(values: Mapping[str, _Value], name: str) -> str | None:
 def _path(values: Mapping[str, _Value], name: str) -> str | None:
     text = _text(values, name)
     return str(Path(text).expanduser()) if text else None
+
+
+def _flag(values: Mapping[str, _Value], name: str) -> bool:
+    value = values.get(name)
+    if value is None:
+        return False
+    if value.text is None or value.text.lower() in {"1", "on", "true"}:
+        return True
+    if value.text.lower() not in {"0", "off", "false"}:
+        raise UsageError(f"{value.where}: {name} is neither ON nor OFF", remedy="write one of them")
+    return False
 
 
 def _number(values: Mapping[str, _Value], name: str, largest: int) -> int | None:

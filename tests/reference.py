@@ -47,17 +47,23 @@ SETTINGS: Final = """\
 As with MySQL's own clients: the environment counts least, then option files, then the command line.
 
 * Environment: `MYSQL_HOST`, `MYSQL_TCP_PORT`, `MYSQL_UNIX_PORT`, `MYSQL_GROUP_SUFFIX`, and `MYSQL_PWD`, which
-  other processes of yours can read: better not.
+  other processes of yours can read: better not, and a warning says so. No process that we start gets it.
 * Option files: `/etc/my.cnf`, `/etc/mysql/my.cnf`, the file of `--defaults-extra-file`, `~/.my.cnf`; or only
   the file of `--defaults-file`. Groups `[client]` and `[migrator]`, and both with the suffix of
   `--defaults-group-suffix`. Options: `host port socket user password protocol connect-timeout ssl-mode ssl-ca
-  ssl-cert ssl-key`. Others in `[client]` are for other clients; in `[migrator]` they are errors, unless their
-  name begins with `loose-`. `!include` and `!includedir`, quotes, comments and escapes are as in MySQL's manual.
+  ssl-cert ssl-key ssl-crl server-public-key-path get-server-public-key`. Others in `[client]` are for other
+  clients; in `[migrator]` they are errors, unless their name begins with `loose-`. `!include` and `!includedir`,
+  quotes, comments and escapes are as in MySQL's manual.
   Names are not completed: `pass` is not `password`. A file that everybody may write is ignored, with a warning.
-* Not supported: `~/.mylogin.cnf` (login paths). If there is one and no password was found, a warning says so.
+  One with a password that others may read is used, with a warning.
+* Login paths: `~/.mylogin.cnf`, or the file that `MYSQL_TEST_LOGIN_FILE` names, is read last, also with
+  `--no-defaults` and `--defaults-file`: the same groups, and that of `--login-path`. What stands later in it wins,
+  so `[client]` below the login path does, with a warning. Who else may read the file makes it ignored; with
+  `--login-path` that is an error, and so is a path that is not in it.
 * Socket or TCP: `localhost`, which is the default, means the socket, if one is named or found; a port of its own
   or `protocol=TCP` means TCP. Every other host means TCP.
 * TLS is used whenever the server offers it (`PREFERRED`), but not on a socket. `--ssl-ca` alone means `VERIFY_CA`.
+  More, and what each mode protects from: [security](security.md).
 * A password is best kept in an option file that only you can read. `-p` asks for it on a terminal.
   `-pSECRET` and `--password=SECRET` work and warn: they are overwritten in the process list, but may have been seen.
 """

@@ -23,12 +23,12 @@ log = logging.getLogger("migrator.servers")
 SERIES = "9.7."
 WANTED = ("mysql-server-core", "mysql-client-core")
 PINS = Path(__file__).with_name("mysql-9.7-sid-amd64.pins")
-RECIPE = 1
+RECIPE = 2
 """Counts the changes of what is unpacked and how: another recipe is another folder of the cache."""
 
 # For scripts that are not used here, or documentation only.
 _NOT_NEEDED = ("perl", "libperl", "libgdbm", "libdb5", "libc-gconv-modules-extra", "gcc-", "debconf", "psmisc")
-_BINARIES = ("usr/sbin/mysqld", "usr/bin/mysql", "usr/bin/mysqladmin")
+_BINARIES = ("usr/sbin/mysqld", "usr/bin/mysql", "usr/bin/mysqladmin", "usr/bin/mysql_config_editor")
 _KEPT = (*_BINARIES, "usr/lib/mysql", LIBRARIES, "usr/share/mysql")
 _NOT_KEPT = (f"{LIBRARIES}/gconv", "usr/share/mysql/mysql-test")
 
@@ -77,6 +77,11 @@ def client() -> Path | None:
     """A mysql client from the cache, if one is there."""
     cached = _cached()
     return cached[-1] / "usr/bin/mysql" if cached else None
+
+
+def config_editor() -> Path:
+    """mysql_config_editor, the only program that writes login paths; fetched where it is not in the cache."""
+    return programs().basedir / "bin/mysql_config_editor"
 
 
 def write_pins() -> None:
@@ -132,7 +137,7 @@ def _install_pinned(target: Path) -> None:
 
 
 def _arrange(target: Path, version: str) -> None:
-    """Keep of what was unpacked what mysqld, mysql and mysqladmin need, ready to run under its final name."""
+    """Keep of what was unpacked what mysqld and the clients need, ready to run under its final name."""
     staging = target / ".staging"
     for part in _NOT_KEPT:
         shutil.rmtree(staging / part, ignore_errors=True)

@@ -187,12 +187,48 @@ def test_a_password_on_the_command_line_is_taken_with_a_warning(around: Surround
     assert settle(Given(password=""), around).connect.password == ""
 
 
-def test_login_paths_are_said_to_be_unsupported_where_they_might_be_missed(around: Surroundings) -> None:
-    """~/.mylogin.cnf without any other password: a warning names it; with another password none."""
-    write(around.home / ".mylogin.cnf", "")
-    assert ".mylogin.cnf is not read" in settle(Given(), around).warnings[0]
+def test_a_password_in_the_environment_is_discouraged_where_it_is_used(around: Surroundings) -> None:
+    """MYSQL_PWD is named, in the environment or taken out of it; beaten by another password it is not spoken of."""
+    seen = settle(Given(), replace(around, environment={"MYSQL_PWD": SECRET}))
+    taken = settle(Given(inherited_password=SECRET), around)
+    for settled in (seen, taken):
+        assert settled.connect.password == SECRET
+        assert [warning.split(" ")[0] for warning in settled.warnings] == ["MYSQL_PWD"]
     write(around.home / ".my.cnf", "[client]\npassword=x\n")
+    assert settle(Given(inherited_password=SECRET), around).warnings == ()
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
+def test_a_file_with_a_password_that_others_may_read_is_warned_of(
+    around: Surroundings, mode: int, *, warned: bool
+) -> None:
+    """It is used, as MySQL's clients do, and the warning has the chmod; without a password there is none to give."""
+    file = write(around.home / ".my.cnf", "[client]\npassword=x\n")
+    file.chmod(mode)
+    settled = settle(Given(), around)
+    assert settled.connect.password == "x"
+    said = (f"{file} has a password, and others may read it (chmod 600 {file})",) if warned else ()
+    assert settled.warnings == said
+    for text in (
+        "[client]\nuser=x\n",
+        "[client]\npassword=\n",
+        "[client]\npassword\nuser=x\n",
+        "[mysqld]\npassword=x\n",
+    ):
+        file.chmod(0o600)
+        file.write_text(text)
+        file.chmod(mode)
+        assert settle(Given(), replace(around, ask=lambda: "")).warnings == ()
+
+
+def test_an_included_file_with_a_password_is_looked_at_itself(around: Surroundings) -> None:
+    """It is the file in which the password stands that must be closed."""
+    included = write(around.home / "secret.cnf", "[client]\npassword=x\n")
+    outer = write(around.home / ".my.cnf", f"!include {included}\n[client]\nuser=x\n")
+    outer.chmod(0o644)
     assert settle(Given(), around).warnings == ()
+    included.chmod(0o644)
+    assert [w.split(" ")[0] for w in settle(Given(), around).warnings] == [str(included)]
 
 
 # -- TLS --------------------------------------------------------------------------------------

@@ -321,6 +321,8 @@ class Lab:
         """A session of the account that migrates."""
         to = self.server.server
         known: dict[str, Any] = {"host": to.host, "port": to.port, "user": self.dba.user, "password": self.dba.password}
+        # Some of them are without TLS, and a server that was started again asks for the password in full.
+        known["get_server_public_key"] = True
         return Session(Connect(**(known | changes)))
 
     def apply(
