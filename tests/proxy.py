@@ -5,7 +5,7 @@
 
 Before the statement is sent on (the server never sees it), or after the server has answered it (the
 client never hears of it). It can also rewrite a statement, as proxies in use do by their rules. Statements
-must be readable, so connect without TLS.
+must be readable, so connect without TLS; it can see to that itself, as who stands between and listens would.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Proxy:
         """Where new connections lead; may be changed at any time, as a failover would."""
         self.cuts = 0
         """How many connections were cut, or statements met."""
+        self.without_tls = False
+        """True takes away from new connections that the server offers TLS."""
         self._words = b""
         self._executed = False
         self._nth = 1
@@ -99,8 +101,12 @@ class Proxy:
             self._start(self._pass_on, server, client, swallow, False)
 
     def _pass_on(self, source: socket.socket, target: socket.socket, swallow: threading.Event, asking: bool) -> None:
+        greeting = not asking
         try:
             while data := source.recv(_LOOK):
+                if greeting and self.without_tls:
+                    data = _no_tls_offered(data)
+                greeting = False
                 if asking and self._is_it(data):
                     if self._do is not None:
                         target.sendall(data)
@@ -143,3 +149,9 @@ def _longer(packet: bytes, more: bytes) -> bytes:
     if length != len(packet) - 4:
         raise ValueError("this is not one whole packet")
     return (length + len(more)).to_bytes(3, "little") + packet[3:] + more
+
+
+def _no_tls_offered(greeting: bytes) -> bytes:
+    """The server's first packet without the flag that says that it has TLS (the 12th bit)."""
+    flags = greeting.index(b"\0", 5) + 1 + 4 + 8 + 1 + 1  # after version, number of the session, salt, filler
+    return greeting[:flags] + bytes([greeting[flags] & ~0x08]) + greeting[flags + 1 :]

@@ -36,7 +36,7 @@ def make(editor: Path, tmp_path: Path) -> Make:
 
     def made(name: str, *words: str, password: str | None = None) -> Path:
         asked = ["--password"] if password is not None else []
-        command = [editor, "set", f"--login-path={name}", "--skip-warn", *asked, *words]
+        command = [str(editor), "set", f"--login-path={name}", "--skip-warn", *asked, *words]
         terminal, theirs = pty.openpty()
         with subprocess.Popen(
             command,
