@@ -109,10 +109,12 @@ class Desk:
         self.check(ran.out + ran.err)
         return ran
 
-    def held(self, plan: Path, *arguments: object) -> Held:
+    def held(
+        self, plan: Path, *arguments: object, connection: Sequence[object] | None = None, **environment: str
+    ) -> Held:
         """Start `apply --events`, to be held."""
-        words = self._words("apply", (plan, "--events", *arguments), None)
-        held = Held(words, _environment(self.folder, {}), self.folder, self.check)
+        words = self._words("apply", (plan, "--events", *arguments), connection)
+        held = Held(words, _environment(self.folder, environment), self.folder, self.check)
         self.started.append(held)
         return held
 
