@@ -91,12 +91,12 @@ class Search:
             statement = f"SELECT {text} FROM mysql.{log} WHERE user_host LIKE %s"
             self.look_at_rows(account.server, log, statement, f"%{account.user}%")
 
-    def look_at_journal(self, server: RunningServer) -> None:
+    def look_at_journal(self, server: RunningServer, place: str = "journal") -> None:
         """Look at every row of every table of the journal."""
         for (table,) in server.rows(
             "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", JOURNAL
         ):
-            self.look_at_rows(server, f"journal: {table}", f"SELECT * FROM {name(JOURNAL)}.{name(str(table))}")
+            self.look_at_rows(server, f"{place}: {table}", f"SELECT * FROM {name(JOURNAL)}.{name(str(table))}")
 
 
 def forms(text: str) -> set[tuple[bytes, bool]]:

@@ -225,8 +225,16 @@ def test_who_takes_tls_away(scene: Scene) -> None:
 
 
 def test_a_session_that_was_encrypted_stays_so(scene: Scene, plain: RunningServer) -> None:
-    """With PREFERRED too: a link that is lost is not mended in clear, and no other server is asked in clear."""
+    """With PREFERRED too: a link that is lost is not mended in clear, and no other server is asked in clear.
+
+    Nor is one asked in clear from a session on a socket, which needs no TLS itself.
+    """
     to = scene.server.server
+    assert to.socket
+    with Session(Connect(socket=str(to.socket), user="root", password=to.password)) as local:
+        assert not local.in_clear
+        with pytest.raises(ServerUnreachable, match="SSL is required"):
+            local.elsewhere(plain.server.host, plain.server.port, server_uuid="")
     with Proxy(to.host, to.port) as proxy:
         account = Connect(host=proxy.host, port=proxy.port, user="root", password=to.password, ssl_mode="PREFERRED")
         with Session(account, patience_seconds=0.0) as session:
