@@ -134,6 +134,7 @@ def test_the_search_finds_what_is_planted(desk: Desk, search: Search, logged: No
 # -- a whole life -----------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(900)  # some thirty commands
 def test_a_whole_life(desk: Desk, search: Search, logged: None) -> None:
     """Every command in every format, a run that fails and those that go on, seen by processes, sessions and logs."""
 
