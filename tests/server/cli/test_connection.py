@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.server.cli.kit import Desk
+from tests.server.cli.kit import MIGRATOR, Desk
 from tests.servers.local import free_port
 
 COMMANDS = ("audit", "plan", "status", "pause", "verify", "cleanup")
@@ -80,13 +84,42 @@ def test_a_password_is_asked_for_on_a_terminal_only(desk: Desk) -> None:
     assert time.monotonic() - began < 30
 
 
+def test_a_password_is_typed_unseen(desk: Desk) -> None:
+    """`-p` on a terminal asks, the terminal does not show what is typed, and the command goes on."""
+    server = desk.server.server
+    where = ["--no-defaults", f"-h{server.host}", f"-P{server.port}", f"-u{desk.account.user}", "-p"]
+    terminal, theirs = pty.openpty()
+    with subprocess.Popen(
+        [MIGRATOR, "status", *where],
+        env={key: value for key, value in os.environ.items() if not key.startswith("MYSQL_")},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        said, typed = b"", False
+        with suppress(OSError):  # the end of a terminal is an error on Linux
+            while more := os.read(terminal, 1024):
+                said += more
+                if not typed and b"Enter password: " in said:
+                    os.write(terminal, desk.account.password.encode() + b"\n")
+                    typed = True
+        code = process.wait()
+    os.close(terminal)
+    assert (code, typed) == (0, True), said
+    assert desk.account.password.encode() not in said
+
+
 def test_a_password_on_the_command_line_works_and_is_warned_of(desk: Desk) -> None:
-    """-pSECRET and MYSQL_PWD are read; the first is warned of, and neither is shown."""
+    """-pSECRET and MYSQL_PWD are read, each with a warning, and neither is shown."""
     where = ["--no-defaults", f"-h{desk.server.server.host}", f"-P{desk.server.server.port}", f"-u{desk.account.user}"]
     given = desk.migrator("status", connection=[*where, f"-p{desk.account.password}"])
     assert given.code == 0
     given.says("a password on the command line can be seen")
-    assert desk.migrator("status", connection=where, MYSQL_PWD=desk.account.password).code == 0
+    inherited = desk.migrator("status", connection=where, MYSQL_PWD=desk.account.password)
+    assert inherited.code == 0
+    inherited.says("MYSQL_PWD can be read by other processes")
 
 
 # -- option files -----------------------------------------------------------------------------------
