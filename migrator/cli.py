@@ -27,6 +27,7 @@ from migrator.cli_options import (
     Databases,
     DirectBelow,
     EndWhenReady,
+    FailoverFrom,
     IgnoreDatabases,
     IgnoreTables,
     KillBlockersAfter,
@@ -220,6 +221,7 @@ def dry_run(
     file: OutputFile = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
+    failover_from: FailoverFrom = None,
 ) -> int:
     """Review a plan: drift, gates, statements, locks, a rehearsal.
 
@@ -227,6 +229,7 @@ def dry_run(
     The exit code is what apply would end with if all went well.
     """
     from migrator.engine.rehearse import rehearse
+    from migrator.planner.failover import former_of
     from migrator.planner.file import read_plan
     from migrator.report.progress import progress
     from migrator.report.review import review_exit_code, review_html, review_json, review_markdown, review_text
@@ -238,7 +241,13 @@ def dry_run(
     try:
         with call.session("dry-run") as session, stoppable(call.stop):
             review = rehearse(
-                session, value, attestations=attestations, plan_name=str(plan_file), listen=shown, stop=call.stop
+                session,
+                value,
+                attestations=attestations,
+                plan_name=str(plan_file),
+                listen=shown,
+                stop=call.stop,
+                failover_from=former_of(failover_from) if failover_from else None,
             )
             if call.stop.number:
                 raise Stopped("stopped; the twins are removed, and nothing was reviewed to the end")
@@ -273,6 +282,7 @@ def apply(
     kill_blockers_after: KillBlockersAfter = None,
     attest_keyring_backup: AttestKeyringBackup = None,
     attest_keyring: AttestKeyring = None,
+    failover_from: FailoverFrom = None,
     events: Annotated[
         bool, typer.Option("--events", help="Stream what happens as JSON lines to stdout; the summary goes to stderr.")
     ] = False,
@@ -290,6 +300,7 @@ def apply(
     from migrator.cli_listen import Listeners, listening
     from migrator.engine.apply import ApplyOptions
     from migrator.engine.apply import apply as apply_plan
+    from migrator.planner.failover import former_of
     from migrator.planner.file import read_plan
     from migrator.planner.plan import Defaults
     from migrator.report.summary import summary_json, summary_text, way_out
@@ -313,6 +324,7 @@ def apply(
             Defaults, kill_blockers_after_seconds=kill_blockers_after
         ).kill_blockers_after_seconds,
         attestations=attestations_of(attest_keyring_backup, attest_keyring, before=value.attestations),
+        failover_from=former_of(failover_from) if failover_from else None,
     )
     listeners = Listeners(told, call.stop)
     try:

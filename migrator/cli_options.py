@@ -238,6 +238,16 @@ AttestKeyring = Annotated[
     ),
 ]
 
+FailoverFrom = Annotated[
+    Any,
+    typer.Option(
+        "--failover-from",
+        metavar="UUID[@HOST:PORT]",
+        help="Go on here with what was begun on that server (its server_uuid), whose place this one has taken. The"
+        " address is where it is asked whether it can still be written; default: the plan's.",
+    ),
+]
+
 # -- the connection ---------------------------------------------------------------------------
 
 

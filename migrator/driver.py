@@ -249,7 +249,11 @@ def unreachable(to: Connect, error: SqlError) -> MigratorError:
         remedy = "check the schema's name"
     else:
         remedy = "check host, port or socket, and that the server is up"
-    return ServerUnreachable(f"cannot connect to {to.where} as {to.user or '(no user)'}: {error.text}", remedy=remedy)
+    return ServerUnreachable(
+        f"cannot connect to {to.where} as {to.user or '(no user)'}: {error.text}",
+        remedy=remedy,
+        answered=error.number >= 1000 and not 2000 <= error.number < 3000,  # those are the client's own
+    )
 
 
 def _sql_error(error: Exception, statement: str) -> SqlError:

@@ -68,7 +68,11 @@ class Failed(MigratorError):
 
 
 class ServerUnreachable(Failed):
-    """No usable connection to the server."""
+    """No usable connection to the server; `answered` if there is one, which did not let us in."""
+
+    def __init__(self, message: str, *, remedy: str = "", answered: bool = False) -> None:
+        super().__init__(message, remedy=remedy)
+        self.answered = answered
 
 
 class MissingPrivilege(Failed):

@@ -39,7 +39,8 @@ def findings_of(
 ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """What has drifted since the plan was made, and what the gates say now."""
     ours = read_ours(session, journal)
-    drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays)
+    before = journal.accepted(session)
+    drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays, predecessors=before)
     gated = gates(
         inventory.server,
         attestations,

@@ -15,6 +15,7 @@ from migrator.engine.allowed import check_plan
 from migrator.engine.bounds import Bounds
 from migrator.engine.course import Course, wait_until_open
 from migrator.engine.facts import Facts
+from migrator.engine.failover import take_over
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.lanes import all_steps, connected
@@ -30,6 +31,7 @@ from migrator.events import Listener, RunEnded, RunStarted
 from migrator.inventory import read_inventory
 from migrator.model import Method
 from migrator.planner.drift import LEFT_IN_CLEAR
+from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
 from migrator.planner.plan import Attestations, Plan, Scope
 from migrator.planner.schedule import Took, paces, took_of
@@ -56,6 +58,8 @@ class ApplyOptions:
     end_when_ready: bool = False
     """With nothing left but swaps that are postponed: end (75) instead of waiting for the word."""
     lease_seconds: float = LEASE_SECONDS
+    failover_from: Former | None = None
+    """The server whose place this one has taken, if a person says so."""
 
 
 def apply(
@@ -78,6 +82,9 @@ def apply(
     clock, journal, listen = clock or SystemClock(), journal or Journal(), tell_event(listen)
     plan = with_options(plan, options)
     began = clock.monotonic()
+    if options.failover_from is not None:
+        confirmed = Journal(journal.schema, former=options.failover_from.uuid)
+        take_over(session, confirmed, plan, options.failover_from, options.attestations, listen)
     bounds = Bounds(plan.defaults.windows, budget_seconds=options.budget_seconds, clock=clock)
     closed = bounds.over() if options.outside_window == "exit" else ""
     if closed and not journal.exists(session):

@@ -9,6 +9,7 @@ transaction of its rows. Nothing here decides anything.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from typing import Final
@@ -27,6 +28,8 @@ from migrator.sql_errors import LOCK_WAIT, SqlError
 SCHEMA: Final = "migrator"
 """The journal's schema."""
 
+_FROM: Final = "failover_from"
+
 _NO_SUCH_SCHEMA: Final = 1049
 _NO_SUCH_TABLE: Final = 1146
 _DENIED: Final = frozenset({1044, 1142, 1227, 1370})
@@ -36,9 +39,11 @@ _EXISTS: Final = frozenset({1007})
 class Journal(JournalSteps, JournalRanges, JournalNames):
     """The journal's schema on one server, with all of its parts."""
 
-    def __init__(self, schema: str = SCHEMA) -> None:
+    def __init__(self, schema: str = SCHEMA, *, former: str = "") -> None:
+        """`former` is the server_uuid of a server whose journal will do as well: this one has taken its place."""
         self.schema = schema
         self._at = quote(schema)
+        self._former = former
 
     # -- being there ----------------------------------------------------------------------------
 
@@ -66,10 +71,11 @@ class Journal(JournalSteps, JournalRanges, JournalNames):
                 f"the journal in schema {self.schema} has format {row[0]}, this version knows {say.FORMAT}",
                 remedy="finish or clean up with the version that made it",
             )
-        if row[1] != session.server_uuid:
+        if row[1] not in {session.server_uuid, self._former}:
             raise OwnerUnknown(
                 f"the journal in schema {self.schema} was made on server {row[1]}, this is {session.server_uuid}",
-                remedy="after a failover a person has to confirm that this is the same data",
+                remedy="if this server has taken the place of that one (a failover, a switchover), say so:"
+                f" migrator apply PLAN --failover-from {row[1]} (docs/replication.md); else connect to that one",
             )
         if missing := sorted(set(say.TABLES) - self._tables(session)):
             raise OwnerUnknown(
@@ -156,6 +162,38 @@ class Journal(JournalSteps, JournalRanges, JournalNames):
         session.run(
             f"UPDATE {self._at}.runs SET ended_at = UTC_TIMESTAMP(6), exit_code = %s WHERE id = %s", (exit_code, run_id)
         )
+
+    # -- on which server ------------------------------------------------------------------------
+
+    def made_on(self, session: Session, *, lock: bool = False) -> str:
+        """The server_uuid on which its work goes on; with `lock` nobody else moves it until the transaction ends."""
+        found = session.value(f"SELECT server_uuid FROM {self._at}.meta WHERE id = 1" + (" FOR UPDATE" if lock else ""))
+        return str(found or "")
+
+    def predecessors(self, session: Session) -> frozenset[str]:
+        """Servers whose place this one has taken, as people have confirmed: a plan for one of them holds here."""
+        rows = session.rows(f"SELECT attested FROM {self._at}.runs WHERE attested LIKE '%%\"{_FROM}\"%%'")
+        return frozenset(str(json.loads(text)[_FROM]) for (text,) in rows)
+
+    def accepted(self, session: Session) -> frozenset[str]:
+        """As `predecessors`, with the one that is being confirmed; none where there is no journal."""
+        noted = self.predecessors(session) if self.exists(session) else frozenset()
+        return noted | {self._former} - {""}
+
+    def move(self, session: Session, former: str, *, run_id: str, plan_hash: str, version: str) -> None:
+        """Say that the work of `former` goes on here, and that its run is over. In a transaction of the caller's."""
+        session.run(f"UPDATE {self._at}.meta SET server_uuid = %s WHERE id = 1", (session.server_uuid,))
+        session.run(f"UPDATE {self._at}.lease SET run_id = '', token = token + 1, told = '' WHERE id = 1")
+        noted = json.dumps({_FROM: former, "to": session.server_uuid})
+        self.begin_run(session, run_id=run_id, plan_hash=plan_hash, version=version, attested=noted)
+        self.end_run(session, run_id, 0)
+
+    def compare_again(self, session: Session, step_id: int) -> None:
+        """Forget what was compared of a step: it is done once more. In a transaction of the caller's."""
+        session.run(f"UPDATE {self._at}.ranges SET verified_at = NULL, verified = 0 WHERE step_id = %s", (step_id,))
+        self.set_step(session, step_id, phase="mirror", rows_verified=0)
+
+    # -- what people ask for --------------------------------------------------------------------
 
     def control(self, session: Session) -> Control:
         """What people ask of the run that is at work, or of the next one."""

@@ -18,6 +18,7 @@ from migrator.engine.allowed import findings_of
 from migrator.engine.clean import give_up
 from migrator.engine.convert import convert
 from migrator.engine.direct import alter
+from migrator.engine.failover import check_failover
 from migrator.engine.journal import Journal
 from migrator.engine.lease import new_run_id, purpose_of
 from migrator.engine.migrate import STORY
@@ -31,6 +32,7 @@ from migrator.events import Listener, StepEnded, StepStarted
 from migrator.inventory import read_inventory, show_create
 from migrator.model import Finding, Inventory, Method, Table, TableName
 from migrator.planner.control import Control
+from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
 from migrator.planner.keys import usable_key
 from migrator.planner.make import step_statements
@@ -84,6 +86,7 @@ def rehearse(
     stop: threading.Event | None = None,
     clock: Clock | None = None,
     journal: Journal | None = None,
+    failover_from: Former | None = None,
 ) -> Review:
     """The review of a plan: drift, gates, every statement, and each step tried on an empty twin.
 
@@ -91,6 +94,9 @@ def rehearse(
     there was none; after a crash `cleanup` finds the rest in the journal.
     """
     clock, journal = clock or SystemClock(), journal or Journal()
+    if failover_from is not None:
+        journal = Journal(journal.schema, former=failover_from.uuid)
+        check_failover(session, journal, plan, failover_from, listen)
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
     drifted, gated = findings_of(session, journal, plan, inventory, attestations)
     closed = any(finding.blocks for finding in (*drifted, *gated))

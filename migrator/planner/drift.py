@@ -7,7 +7,7 @@ triggers, and that tables become encrypted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from migrator.model import Column, Finding, Inventory, Key, Method, Table, TableName, Tablespace, TablespaceKind
@@ -161,19 +161,24 @@ def drift(
     owned: Iterable[TableName] = (),
     retained: Mapping[TableName, str] | None = None,
     relays: Mapping[str, TableName] | None = None,
+    predecessors: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """What is no longer as it was reviewed; a finding that blocks makes the plan void until it is made anew.
 
     Blocking: another server, a table to be done that was altered, or that its method no longer fits
     (this also holds off a method that was edited into the file). Not blocking: tables that are gone, new
-    or encrypted meanwhile, changes of tables that the plan leaves alone.
+    or encrypted meanwhile, changes of tables that the plan leaves alone. `predecessors` are servers whose place
+    this one has taken: a plan for one of them holds here.
     """
-    if plan.server.server_uuid != inventory.server.server_uuid:
+    if plan.server.server_uuid not in {inventory.server.server_uuid, *predecessors}:
         message = (
             f"this is another server: server_uuid is {inventory.server.server_uuid}, the plan was made for"
             f" {plan.server.server_uuid} ({plan.server.where})"
         )
-        remedy = "connect to the server that was reviewed, or make a plan for this one"
+        remedy = (
+            "connect to the server that was reviewed, or make a plan for this one; if this one has taken its place and"
+            f" has its journal: apply with --failover-from {plan.server.server_uuid}"
+        )
         return (Finding("server-changed", message, remedy, blocks=True),)
     around = look_around(inventory, owned=owned, retained=retained, relays=relays)
     found: list[Finding] = []

@@ -431,11 +431,26 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
     ),
     "drift": (
-        _stops("server-changed", "Another `server_uuid`.", "connect to the right server, or make a plan for this one"),
+        _stops(
+            "server-changed",
+            "Another `server_uuid`.",
+            "connect to the right server, or make a plan for this one; say so [after a"
+            " failover](replication.md#after-a-failover)",
+        ),
         _depends(
             "table-changed",
             "Its definition is another one now; the difference is shown. It stops if the plan would work on the table.",
             "plan again",
+        ),
+        _goes_on(
+            "failover",
+            "A person has confirmed (`--failover-from`) that this server has taken the place of another: [what is"
+            " looked at, and what begins anew](replication.md#after-a-failover).",
+        ),
+        _goes_on(
+            "old-source-silent",
+            "After a failover the old source could not be asked whether it can still be written.",
+            "make sure that it does not come back as a server that takes writes",
         ),
         _depends("tablespace-changed", "The same for a tablespace.", "plan again"),
         _stops(
