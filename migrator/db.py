@@ -184,7 +184,8 @@ class Session:
         if self.server_uuid and uuid != self.server_uuid:
             raise OwnerUnknown(
                 f"{self._to.where} is another server now: its server_uuid is {uuid}, this began on {self.server_uuid}",
-                remedy="find out which server is meant (failover? proxy?) before anything is run again",
+                remedy="find out which server is meant (failover? proxy?) before anything is run again; if this one has"
+                f" taken its place for good: apply with --failover-from {self.server_uuid} (docs/replication.md)",
             )
         self.server_uuid = uuid
         if self._guard is not None:

@@ -17,6 +17,13 @@ LOCK_WAIT: Final = 1205
 TRY_AGAIN: Final = frozenset({LOCK_WAIT, 1213, 3572, 3101, 1180})
 """Nothing happened; the same transaction may be tried again (1213 deadlock, 3572 NOWAIT, 3101, 1180 certification)."""
 
+TOO_LARGE: Final = frozenset({1197, 3100})
+"""The transaction is rolled back: it is too large for the binlog's cache (1197), or a hook at its commit refused it,
+that of a group for example, which has its own limit or is lost (3100)."""
+
+READ_ONLY: Final = 1290
+"""An option of the server prevents the statement: read_only or super_read_only, when it was not so before."""
+
 INTERRUPTED: Final = frozenset({1317, 3024})
 """Somebody ended the statement (KILL QUERY, max_execution_time)."""
 

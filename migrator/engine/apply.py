@@ -37,6 +37,7 @@ from migrator.planner.plan import Attestations, Plan, Scope
 from migrator.planner.schedule import Took, paces, took_of
 from migrator.report.progress import together
 from migrator.report.values import Outcome, StepOutcome
+from migrator.sql_errors import READ_ONLY, SqlError
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def apply(
             _stopped_by(steps) or course.why_early,
         )
         if connected(run):
-            journal.end_run(own, run_id, outcome.exit_code)
+            _note_end(run, outcome.exit_code)
     count = [one.outcome for one in steps].count
     listen(
         RunEnded(
@@ -165,6 +166,15 @@ def apply(
         )
     )
     return outcome
+
+
+def _note_end(run: Run, exit_code: int) -> None:
+    """Note how the run ended; a server that became read-only meanwhile cannot."""
+    try:
+        run.journal.end_run(run.session, run.run_id, exit_code)
+    except SqlError as error:
+        if error.number != READ_ONLY:
+            raise
 
 
 def _left(run: Run, step: StepRow) -> Work:

@@ -14,13 +14,14 @@ from migrator.db import Session
 from migrator.engine.drain import DUPLICATE, Passes, keep_draining
 from migrator.engine.half import Half
 from migrator.engine.pace import Pacer
+from migrator.engine.parts import bytes_at_most, no_smaller
 from migrator.engine.ranges import Ranges, parts_of
 from migrator.engine.watch import check_source
 from migrator.engine.work import Work, side_by_side
 from migrator.events import ChunkCopied, RangeCopied
 from migrator.sql.copy import copy_part, last_key
 from migrator.sql.statement import Sql
-from migrator.sql_errors import SqlError
+from migrator.sql_errors import TOO_LARGE, SqlError
 
 DUPLICATE_TRIES: Final = 20
 
@@ -73,16 +74,15 @@ def _fix_end(work: Work) -> None:
 
 def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, half: Half, ending: threading.Event) -> None:
     row_bytes = work.table.data_bytes / max(work.table.rows, 1)
-    pacer = Pacer(
-        target_seconds=work.limits.chunk_time_seconds, max_bytes=work.limits.chunk_max_bytes, row_bytes=row_bytes
-    )
+    most = bytes_at_most(work, work.limits.chunk_max_bytes)
+    pacer = Pacer(target_seconds=work.limits.chunk_time_seconds, max_bytes=most, row_bytes=row_bytes)
     while not ending.is_set() and (no := ranges.take(session)) is not None:
         done = False
         while not done and not ending.is_set():
             work.checkpoint(ending)
             if ending.is_set():
                 return
-            chunk, seconds = _one_chunk(work, session, no, pacer.rows, passes, ending)
+            chunk, seconds = _one_chunk(work, session, no, pacer, passes, ending)
             pacer.learn(chunk.rows, seconds)
             done, workers = chunk.range_done, min(work.limits.workers, work.sessions.slots.now)
             total = ranges.count(chunk.rows, finished=done)
@@ -93,18 +93,28 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, half: Ha
 
 
 def _one_chunk(
-    work: Work, session: Session, no: int, rows: int, passes: Passes, ending: threading.Event
+    work: Work, session: Session, no: int, pacer: Pacer, passes: Passes, ending: threading.Event
 ) -> tuple[Copied, float]:
     """A chunk, and how many seconds it took; where a unique index was there from the start, again after the drain.
 
     A row that has handed its unique value (or has moved) on to a place that is copied now can still stand
-    in the shadow as it was.
+    in the shadow as it was. One that the server refuses as too large is tried again with fewer rows.
     """
 
     def once() -> tuple[Copied, float]:
-        with work.place():
-            began = work.clock.monotonic()
-            return session.transaction(lambda inner: copy_chunk(work, inner, no, rows)), work.clock.monotonic() - began
+        while True:
+            rows = pacer.rows
+            try:
+                with work.place():
+                    began = work.clock.monotonic()
+                    copied = session.transaction(lambda inner: copy_chunk(work, inner, no, rows))  # noqa: B023
+                    return copied, work.clock.monotonic() - began
+            except SqlError as error:
+                if error.number not in TOO_LARGE:
+                    raise
+                if not pacer.too_large(rows):
+                    raise no_smaller(work, error) from None
+                work.checkpoint(ending)
 
     for _ in range(DUPLICATE_TRIES):
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from migrator.db import Session
+from migrator.engine.parts import bring_in_parts, is_too_many
 from migrator.engine.ranges import common_of
 from migrator.engine.work import Work
 from migrator.errors import Failed, LogOverflow
@@ -22,7 +23,7 @@ from migrator.sql.copy import ENTRY, drain_delete, drain_forget, drain_insert, r
 from migrator.sql.keys import Bound, log_columns, within
 from migrator.sql.names import qualified
 from migrator.sql.statement import Sql
-from migrator.sql_errors import SqlError
+from migrator.sql_errors import TOO_LARGE, SqlError
 
 BATCH: Final = 500
 LARGEST_BATCH: Final = 20_000
@@ -109,7 +110,7 @@ def _walk(work: Work, session: Session, batch: int) -> Pass:
         after = int(entries[-1][0])
         ready = [int(seq) for seq, waits in entries if not waits]
         if ready:
-            session.transaction(lambda inner, ready=ready: bring(work, inner, ready))  # type: ignore[misc]
+            bring_all(work, session, ready, once=session.transaction)
             drained += len(ready)
         if len(entries) < batch:
             break
@@ -124,6 +125,20 @@ def bring(work: Work, session: Session, entries: list[int]) -> None:
     session.run(drain_delete(work.shadow, work.log, work.key.name, work.key_columns, entries))
     session.run_exact(drain_insert(work.table, work.shadow, work.log, work.key.name, work.key_columns, entries))
     session.run(drain_forget(work.log, entries))
+
+
+def bring_all(
+    work: Work, session: Session, entries: list[int], *, once: Callable[[Callable[[Session], object]], object]
+) -> None:
+    """As `bring`, `once` for all of them; in parts, each `once`, where that is more than a transaction may have."""
+    if not is_too_many(work, len(entries)):
+        try:
+            once(lambda at: bring(work, at, entries))
+            return
+        except SqlError as error:
+            if error.number not in TOO_LARGE:
+                raise
+    bring_in_parts(work, session, entries, once)
 
 
 class Passes:

@@ -24,8 +24,9 @@ from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.errors import Failed, LeaseHeld, LeaseLost, MigratorError
 from migrator.planner.control import Control
+from migrator.planner.failover import no_source_any_more
 from migrator.sql.names import quote
-from migrator.sql_errors import SqlError
+from migrator.sql_errors import READ_ONLY, SqlError
 
 LEASE_SECONDS: Final = 30.0
 """How long a lease is good without a heartbeat, by the server's clock."""
@@ -131,7 +132,7 @@ class Lease:
                 (self._token,),
             )
         except SqlError as lost:
-            if not lost.link_lost:  # without a connection the lease runs out by itself
+            if not lost.link_lost and lost.number != READ_ONLY:  # then the lease runs out by itself
                 raise
 
     def guard(self, session: Session) -> None:
@@ -249,6 +250,9 @@ class Lease:
         except MigratorError as error:
             self._error = error
         except SqlError as error:
+            if error.number == READ_ONLY:
+                self._error = no_source_any_more(session.server_uuid)
+                return
             self._error = Failed(f"the heartbeat failed: {error}", remedy="apply again to go on")
 
     def _beat_once(self, session: Session) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.engine.aside import Patience
-from migrator.engine.drain import bring, catch_up, draining_now_and_then
+from migrator.engine.drain import bring_all, catch_up, draining_now_and_then
 from migrator.engine.moment import Held, locked, to_the_end
 from migrator.engine.objects import forget_triggers, intend_triggers, note_triggers, trigger_names, trigger_proofs
 from migrator.engine.watch import check_source
@@ -87,7 +87,8 @@ def _switch(work: Work, held: Held, there: set[str]) -> bool:
     if len(entries) > RESIDUE:
         return False
     if entries:
-        bring(work, held.session, entries)
+        # No transaction: START TRANSACTION would give the locks back. Nobody else can use any of the three.
+        bring_all(work, held.session, entries, once=lambda do: do(held.session))
     carry_auto_increment(work, held)
     mirror, logs = trigger_names(work.table.name, "mirror"), trigger_names(work.table.name, "log")
     for event in EVENTS:

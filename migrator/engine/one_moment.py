@@ -35,7 +35,7 @@ from migrator.sql.table import (
     encrypt_shadow,
     set_auto_increment,
 )
-from migrator.sql_errors import SqlError
+from migrator.sql_errors import TOO_LARGE, SqlError
 
 LONGEST_COMPARISON_SECONDS: Final = 0.1
 """A comparison that takes longer is ended by the server, and the moment is over: 20,000 rows take some 20 ms."""
@@ -201,8 +201,13 @@ def _rows_copied(work: Work) -> int:
     (everything,) = parts_of(work.session, work, None, None)
     bound = MOST_ROWS_IN_ONE_MOMENT + 1
     copy = copy_part(work.table, work.shadow, work.key.name, work.key_columns, everything, bound)
-    with work.place():
-        rows = work.session.transaction(lambda inner: inner.run_exact(copy))
+    try:
+        with work.place():
+            rows = work.session.transaction(lambda inner: inner.run_exact(copy))
+    except SqlError as error:
+        if error.number not in TOO_LARGE:
+            raise
+        return bound  # more than the server takes in one transaction is no small table
     work.listen(ChunkCopied(work.subject, rows, work.clock.monotonic() - began, rows, work.table.rows, 1))
     return rows
 

@@ -15,10 +15,21 @@ class Pacer:
     def __init__(self, *, target_seconds: float, max_bytes: int, row_bytes: float) -> None:
         self._target_seconds = target_seconds
         self._most_rows = max(1, int(max_bytes / max(row_bytes, 1.0)))
+        self._ever = self._most_rows
         self.rows = min(FIRST_ROWS, self._most_rows)
+
+    def too_large(self, rows: int) -> bool:
+        """The server refused a transaction of so many rows; False if it cannot be smaller.
+
+        From then on chunks stay below that, and may grow slowly: rows differ, elsewhere in the table they are smaller.
+        """
+        self._most_rows = max(1, rows * 3 // 4)
+        self.rows = max(1, rows // 2)
+        return rows > 1
 
     def learn(self, rows: int, seconds: float) -> None:
         """A chunk of so many rows took so long. A short last chunk of a range says nothing about a full one."""
+        self._most_rows = min(self._ever, self._most_rows + self._most_rows // 32 + 1)
         short = rows < self.rows / 2
         if short and seconds < self._target_seconds:
             return

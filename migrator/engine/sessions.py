@@ -6,10 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Final
 
 from migrator.db import Session
 from migrator.engine.slots import Slots
 from migrator.sql_errors import SqlError
+
+_NO_LIMIT: Final = 2**50
+"""By default max_binlog_cache_size is larger than any disk."""
 
 
 class Rounds:
@@ -57,6 +61,13 @@ class Rounds:
             self._changed.notify_all()
 
 
+def _largest_transaction(session: Session) -> int:
+    names = ("group_replication_transaction_size_limit", "max_binlog_cache_size")
+    known = session.rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN (%s, %s)", names)
+    limits = [int(value) for _, value in known if str(value).isdigit()]
+    return min((limit for limit in limits if 0 < limit < _NO_LIMIT), default=0)
+
+
 class Sessions:
     """Connections beside the main one. A connection costs a TLS handshake and a dozen statements, so it is kept.
 
@@ -70,10 +81,13 @@ class Sessions:
         """How many of them may work on rows at the same time."""
         self.rounds = Rounds()
         """The waits for older transactions, of all threads of the run."""
+        self.transaction_bytes = 0
+        """How large a transaction may be on this server, as its settings say; 0: as large as one likes."""
         self._idle: list[Session] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Sessions:
+        self.transaction_bytes = _largest_transaction(self._first)
         return self
 
     def __exit__(

@@ -44,11 +44,12 @@ from migrator.errors import (
 from migrator.events import Listener, Noticed, SetAside, StepEnded, StepStarted, Waiting
 from migrator.model import Finding, Method, Table, TableName
 from migrator.planner.drift import changes, definition
+from migrator.planner.failover import no_source_any_more
 from migrator.planner.keys import usable_key
 from migrator.planner.plan import Plan, Step, fingerprint_of
 from migrator.planner.schedule import Took
 from migrator.report.values import Outcomes, StepOutcome
-from migrator.sql_errors import SqlError
+from migrator.sql_errors import READ_ONLY, SqlError
 
 LINKS: Final = 40
 """How often the connection may be lost within one step before it is called failed."""
@@ -219,6 +220,8 @@ def _table(run: Run, step: Step, listen: Listener) -> str:
             unique_indexes_wait = False
         except SqlError as error:
             if not error.link_lost:
+                if error.number == READ_ONLY:
+                    raise no_source_any_more(run.session.server_uuid) from None
                 raise told(error, str(name)) from None
             run.session.reconnect()  # and look again at what has happened
     raise Failed(f"the connection was lost {LINKS} times while {name} was worked on", remedy="apply again to go on")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from migrator.errors import UsageError
+from migrator.errors import Stopped, UsageError
 
 _UUID: Final = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", flags=re.IGNORECASE)
 _INTERVAL: Final = re.compile(r"^[0-9]+(-[0-9]+)?$")
@@ -41,6 +41,15 @@ def former_of(text: str) -> Former:
             remedy="write the old source's @@server_uuid, and where it can be asked: UUID or UUID@HOST:PORT",
         )
     return Former(uuid.lower(), host, int(port) if at else 0)
+
+
+def no_source_any_more(uuid: str) -> Stopped:
+    """The error for a server that does not take writes any more, though it did when the run began."""
+    return Stopped(
+        f"the server {uuid} does not take writes any more: another one may have taken its place",
+        remedy=f"find out; then apply on the one that takes writes, with --failover-from {uuid} (docs/replication.md),"
+        " or here when this one takes them again",
+    )
 
 
 def at_its_place(former: Former, planned: str) -> Former:

@@ -425,6 +425,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "member-unknown", "An attestation names a member that the server does not know.", "check its spelling"
         ),
         _goes_on(
+            "transaction-size",
+            "Group Replication refuses transactions above `group_replication_transaction_size_limit` (error 3100). Ours"
+            " stay below it. Those of the application are twice as large while a table is mirrored, or kept current.",
+            "raise it on all members, if the application comes near half of it",
+        ),
+        _goes_on(
             "tables-hidden",
             "Tables of other engines than InnoDB are seen only with a privilege on them. The audit may be incomplete.",
             "`GRANT SELECT ON *.*`, if you want to be sure",

@@ -14,6 +14,7 @@ from typing import Final
 from migrator.model import Finding, Flavour, Method, Schema, Server
 from migrator.planner.plan import Attestations, Step
 from migrator.planner.privileges import JOURNAL_SCHEMA, SYSTEM_SCHEMAS, Need, grant, missing, needs_super
+from migrator.planner.units import about
 
 OLDEST: Final = (8, 0, 16)
 """The first MySQL with the encrypted `mysql` tablespace, schema defaults and keyring_keys."""
@@ -157,6 +158,16 @@ def _group(asked: _Asked) -> Iterator[Finding]:
         role = server.group_role or "not ONLINE"
         remedy = "run this on the member that SELECT * FROM performance_schema.replication_group_members calls PRIMARY"
         yield _blocks("group-not-primary", f"this member of the group is {role}, not PRIMARY", remedy)
+    limit = server.variables.get("group_replication_transaction_size_limit", "0")
+    if server.group_mode and limit.isdigit() and int(limit):
+        message = (
+            f"the group refuses transactions of more than {about(int(limit))}; while a table is mirrored, each change"
+            " of the application counts twice"
+        )
+        remedy = (
+            "raise group_replication_transaction_size_limit on all members, if the application comes near half of it"
+        )
+        yield Finding(code="transaction-size", message=message, remedy=remedy)
 
 
 def _wsrep(asked: _Asked) -> Iterator[Finding]:

@@ -105,6 +105,16 @@ def drain_insert(
     )
 
 
+def one_of_each_key(log: TableName, key: Sequence[KeyColumn], seqs: Sequence[int]) -> Sql:
+    """Reads one entry of each distinct key among the given ones, as the server tells keys apart. No locks."""
+    places = ", ".join(["%s"] * len(seqs))
+    return Sql(
+        f"SELECT MIN(seq) FROM {qualified(log)} FORCE INDEX (PRIMARY) WHERE seq IN ({places})"
+        f" GROUP BY {', '.join(log_columns(key))}",
+        tuple(seqs),
+    )
+
+
 def drain_forget(log: TableName, seqs: Sequence[int]) -> Sql:
     """Deletes exactly the entries that were read."""
     places = ", ".join(["%s"] * len(seqs))
