@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.db import Session
 from migrator.engine.journal import Journal
-from migrator.engine.members import confirmed_members
+from migrator.engine.members import ask_members
 from migrator.engine.ours import read_ours
 from migrator.errors import PlanDrifted, Refused
 from migrator.events import Listener, Noticed
@@ -41,12 +41,14 @@ def findings_of(
     ours = read_ours(session, journal)
     before = journal.accepted(session)
     drifted = drift(plan, inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays, predecessors=before)
+    asked = ask_members(session, inventory.server)
     gated = gates(
         inventory.server,
         attestations,
         steps=plan.steps,
         schemas=[schema for schema in inventory.schemas if plan.scope.wants_schema(schema.name)],
-        confirmed=confirmed_members(session, inventory.server),
+        confirmed=asked.confirmed,
+        refuted=asked.refuted,
         journal_schema=journal.schema,
     )
     if plan.defaults.kill_blockers_after_seconds is not None:

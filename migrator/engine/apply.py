@@ -22,6 +22,7 @@ from migrator.engine.lanes import all_steps, connected
 from migrator.engine.lease import LEASE_SECONDS, Lease, new_run_id, purpose_of
 from migrator.engine.load import adapting
 from migrator.engine.parked import Tender, Turns, give_up_forsaken, tend_once, tending
+from migrator.engine.replicas import watching_members
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run
@@ -136,6 +137,7 @@ def apply(
         with (
             tending(tender),
             adapting(sessions, lease.purpose, busy=busy, listen=listen, clock=clock),
+            watching_members(own, lease, inventory.server.members, clock),
         ):
             if not closed and wait_until_open(run):
                 tend_swapped(own, journal, listen, lambda step: _left(run, step))

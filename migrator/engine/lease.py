@@ -146,6 +146,10 @@ class Lease:
         if self._error is not None:
             raise self._error
 
+    def end(self, error: MigratorError) -> None:
+        """Have the run end with this error at its next safe point, unless it ends already. From any thread."""
+        self._error = self._error or error
+
     def _lost(self) -> LeaseLost:
         return LeaseLost(
             "another run has taken over; this one changed nothing since",

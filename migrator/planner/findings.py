@@ -346,7 +346,7 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "member-not-confirmed",
             "A replica or member whose keyring nobody has confirmed. Without one it stops at the first encrypted "
             "table. It is confirmed by a query, if our account can log in there with the same password, or by a "
-            "person.",
+            "person; not by a person if the query says that it has none.",
             "`attestations.members` in the plan, or `--attest-keyring`",
         ),
         _stops(

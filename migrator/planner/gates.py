@@ -49,6 +49,7 @@ class _Asked:
     steps: Collection[Step]
     schemas: Collection[Schema]
     confirmed: frozenset[str]
+    refuted: frozenset[str]
     journal_schema: str
 
 
@@ -59,14 +60,16 @@ def gates(
     steps: Collection[Step] | None = None,
     schemas: Collection[Schema] = (),
     confirmed: Collection[str] = (),
+    refuted: Collection[str] = (),
     journal_schema: str = JOURNAL_SCHEMA,
 ) -> tuple[Finding, ...]:
     """Everything about the server that speaks against a run, blocking findings first.
 
     `steps` are those of the plan: they say which schemas and rights are needed (None: rights on schemas
-    are not asked). `confirmed` are the names of members whose keyring was confirmed by a query.
+    are not asked). `confirmed` are the names of members whose keyring was confirmed by a query, `refuted` those of
+    members that have said that they have none.
     """
-    asked = _Asked(server, attestations, steps or (), schemas, frozenset(confirmed), journal_schema)
+    asked = _Asked(server, attestations, steps or (), schemas, frozenset(confirmed), frozenset(refuted), journal_schema)
     found = [finding for gate in GATES for finding in gate(asked)]
     return tuple(sorted(found, key=lambda f: not f.blocks))
 
@@ -215,6 +218,11 @@ def _members(asked: _Asked) -> Iterator[Finding]:
                 "members-unknown", message, "give the account the right to see them, or have them say who they are"
             )
     for name, member in sorted(members.items()):
+        if name in asked.refuted:
+            attested = ", whatever is attested" if name in asked.attestations.members else ""
+            message = f"{member.kind} {name} has no usable keyring{attested}: without one it stops at the first table"
+            yield _blocks("member-not-confirmed", message, "give it one, or take it out of replication", subject=name)
+            continue
         if name in asked.confirmed or name in asked.attestations.members:
             continue
         remedy = (

@@ -101,10 +101,8 @@ def group(*, members: int = 3, options: Sequence[str] = (), multi_primary: bool 
                     cursor.execute(f"SET GLOBAL group_replication_{variable} = %s", (value,))
                 cursor.execute("SET sql_log_bin = 0")
                 cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", (user, password))
-                cursor.execute(
-                    "GRANT REPLICATION SLAVE, BACKUP_ADMIN, GROUP_REPLICATION_STREAM, CONNECTION_ADMIN ON *.* TO %s@'%%'",
-                    (user,),
-                )
+                rights = "REPLICATION SLAVE, BACKUP_ADMIN, GROUP_REPLICATION_STREAM, CONNECTION_ADMIN"
+                cursor.execute(f"GRANT {rights} ON *.* TO %s@'%%'", (user,))
                 cursor.execute("SET sql_log_bin = 1")
                 cursor.execute(
                     "CHANGE REPLICATION SOURCE TO SOURCE_USER = %s, SOURCE_PASSWORD = %s"

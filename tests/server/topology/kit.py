@@ -108,7 +108,9 @@ def all_rows(server: RunningServer) -> dict[str, tuple[str, list[tuple[Any, ...]
 def assert_same_everywhere(one: RunningServer, *others: RunningServer) -> None:
     """Every table, its definition, every row and every trigger are the same on all servers."""
     wanted = all_rows(one)
-    triggers = "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT, DEFINER, SQL_MODE FROM information_schema.TRIGGERS"
+    triggers = (
+        "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT, DEFINER, SQL_MODE FROM information_schema.TRIGGERS"
+    )
     mine = " WHERE TRIGGER_SCHEMA <> 'sys' ORDER BY 1, 2"
     for other in others:
         there = all_rows(other)

@@ -76,7 +76,9 @@ def test_a_group_is_migrated(trio: Group, lab: Lab) -> None:
 
     def change(mark: int) -> None:
         with lab.application("t") as app:
-            app.write(f"UPDATE {{t}} SET b = 'changed {mark}' WHERE a % 97 = {mark}", "DELETE FROM {t} WHERE a % 101 = 5")
+            app.write(
+                f"UPDATE {{t}} SET b = 'changed {mark}' WHERE a % 97 = {mark}", "DELETE FROM {t} WHERE a % 101 = 5"
+            )
 
     at = [At(each(ChunkCopied), lambda: change(3), 4), At(each(ChunkVerified), lambda: change(4), 2)]
     ran = lab.apply(at=at)
@@ -132,7 +134,7 @@ def _wide(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("unique_waits", [True, False])
-def test_a_limit_of_transactions(trio: Group, lab: Lab, unique_waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_of_transactions(trio: Group, lab: Lab, *, unique_waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wide rows where the average is narrow, changed again and again: no chunk and no batch of the drain is too large.
 
     Each change of the application fits; all of them together, or a stretch of the table, are several times too large.
