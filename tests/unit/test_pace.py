@@ -34,3 +34,19 @@ def test_the_short_end_of_a_range_says_little() -> None:
     assert pacer.rows == FIRST_ROWS
     pacer.learn(0, 5.0)
     assert pacer.rows == FIRST_ROWS // 4
+
+
+def test_a_chunk_that_was_too_large_is_halved_and_grows_slowly() -> None:
+    """Down to one row, and no further; the place of the refusal is not met again at the next chunk."""
+    pacer = Pacer(target_seconds=10.0, max_bytes=1_000_000, row_bytes=100)
+    assert pacer.rows == 2_000
+    assert pacer.too_large(2_000)
+    assert pacer.rows == 1_000
+    seen = []
+    for _ in range(6):
+        pacer.learn(pacer.rows, 0.01)
+        seen.append(pacer.rows)
+    assert max(seen) < 2_000
+    assert pacer.too_large(2)
+    assert pacer.rows == 1
+    assert not pacer.too_large(1)

@@ -286,3 +286,24 @@ def test_whether_the_keyring_lies_beside_the_data(path: str, *, inside: bool) ->
 def test_gates_do_not_depend_on_what_a_server_does_not_know() -> None:
     """A variable that a server does not have is no finding."""
     assert asked(replace(a_server(), variables={"log_bin": "ON", "log_bin_trust_function_creators": "ON"})) == {}
+
+
+def test_a_member_that_denies_is_not_attested() -> None:
+    """One that was asked and has no usable keyring blocks, whatever anybody attests."""
+    server = a_server(members=(Member("10.0.0.7:3306", "replica", server_uuid="u"),))
+    attested = BACKED_UP.model_copy(update={"members": {"10.0.0.7:3306": ANN}})
+    assert blocking(server, attested) == set()
+    assert blocking(server, attested, refuted={"10.0.0.7:3306"}) == {"member-not-confirmed"}
+
+
+def test_the_limit_of_a_group_is_said() -> None:
+    """It stops nothing; a group without one, and a server without a group, have nothing to say."""
+
+    def said(limit: str, mode: str) -> bool:
+        variables = {**a_server().variables, "group_replication_transaction_size_limit": limit}
+        server = a_server(group_mode=mode, group_role="PRIMARY" if mode else "", variables=variables)
+        return "transaction-size" in asked(server)
+
+    assert said("150000000", "single-primary")
+    assert not said("0", "single-primary")
+    assert not said("150000000", "")

@@ -112,12 +112,14 @@ def test_the_source_dies(two: Pair, moment: str) -> None:
     assert f"--failover-from {uuid}" in refused.value.remedy
     before = two.there.rows("SELECT * FROM migrator.meta")
     assert before[0][3] == uuid
+    ids = two.there.value("SELECT source_ids FROM migrator.steps")
     with two.there.application("t") as app:
         app.write("UPDATE {t} SET b = 'between' WHERE a % 89 = 7", "DELETE FROM {t} WHERE a % 103 = 9")
     ran = go_on(two, plan, Former(uuid))
     ran.assert_outcome("done")
     assert [one.finding.code for one in ran.of(Noticed)][:2] == ["old-source-silent", "failover"]
     two.there.assert_done("t")
+    assert two.there.value("SELECT source_ids FROM migrator.steps WHERE id = 1") != ids, "the ids are this server's"
     assert two.there.value("SELECT server_uuid FROM migrator.meta") == two.replica.value("SELECT @@server_uuid")
     again = go_on(two, plan, None)
     assert again.step.outcome == "skipped", "the plan holds here from now on, without a word"

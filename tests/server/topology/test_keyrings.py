@@ -14,8 +14,8 @@ from migrator.events import ChunkCopied, Event
 from migrator.planner.plan import Attestation, Attestations, Plan
 from tests.server.engine.kit import VOUCHED, At, Ran
 from tests.server.engine.kit import each as each_event
-from tests.server.topology.kit import ROWS, TABLE, Pair, pair
-from tests.servers import RunningServer, caught_up, until
+from tests.server.topology.kit import ROWS, TABLE, Pair, alone, pair
+from tests.servers import caught_up, until
 from tests.servers.replication import status
 
 FILTER_ERROR = 1146
@@ -41,16 +41,6 @@ def applied(two: Pair, plan: Plan, at: At | None = None) -> Ran:
     with closing(two.lab.session()) as session:
         options = ApplyOptions(attestations=attesting(two))
         return Ran(apply(session, plan, options, listen, threading.Event()), events)
-
-
-def alone(server: RunningServer, *statements: str) -> None:
-    """Run statements on a replica that go into nobody's binlog."""
-    server.rows("SET GLOBAL super_read_only = OFF")
-    with closing(server.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("SET sql_log_bin = 0")
-        for statement in statements:
-            cursor.execute(statement)
-    server.rows("SET GLOBAL super_read_only = ON")
 
 
 def test_an_attestation_that_the_replica_denies() -> None:
