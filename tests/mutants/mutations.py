@@ -35,6 +35,10 @@ def _relay(*cells: str) -> tuple[str, ...]:
     return tuple(f"tests/server/faults/test_relays.py::test_fault[relay: {cell}]" for cell in cells)
 
 
+def _topology(module: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"tests/server/topology/{module}.py::{name}" for name in names)
+
+
 MUTATIONS: Final = (
     Mutation(
         "1, 4: only keys in copied ranges are drained",
@@ -88,7 +92,7 @@ MUTATIONS: Final = (
     Mutation(
         "1: the log is empty before the mirror begins",
         "migrator/engine/mirror.py",
-        "        bring(work, held.session, entries)\n",
+        "        bring_all(work, held.session, entries, once=lambda do: do(held.session))\n",
         "        pass\n",
         _in("test_rows"),
     ),
@@ -702,5 +706,40 @@ MUTATIONS: Final = (
         "    work.checkpoint()\n",
         "",
         _in("test_one_moment", "test_a_paused_run_begins_no_small_table"),
+    ),
+    Mutation(
+        "failover: what was compared is compared again",
+        "migrator/engine/failover.py",
+        "    if one.compare_again:\n",
+        "    if False:\n",
+        _topology("test_failover", "test_a_row_that_differs_after_a_failover_is_found"),
+    ),
+    Mutation(
+        "failover: what is ours is told by this server's ids",
+        "migrator/engine/failover.py",
+        "        journal.made(session, owned.kind, owned.name, proof)\n",
+        "        pass\n",
+        _topology("test_failover", "test_the_source_dies[third chunk]"),
+    ),
+    Mutation(
+        "failover: a trigger with another text is not ours",
+        "migrator/planner/failover.py",
+        "before[1:] == now[1:]",
+        "before[:0] == now[:0]",
+        _topology("test_failover", "test_what_is_not_as_the_journal_says_is_left"),
+    ),
+    Mutation(
+        "failover: a RENAME that came is known by the names",
+        "migrator/planner/failover.py",
+        "    return retained and not shadow\n",
+        "    return False\n",
+        _topology("test_failover", "test_the_source_dies[after the RENAME]"),
+    ),
+    Mutation(
+        "groups: a key is in one part of the drain only",
+        "migrator/engine/parts.py",
+        "    keys = [int(row[0]) for row in session.rows(one_of_each_key(log, columns, entries))]\n",
+        "    keys = list(entries)\n",
+        _topology("test_group", "test_a_limit_of_transactions"),
     ),
 )

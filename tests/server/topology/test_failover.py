@@ -246,7 +246,7 @@ def test_what_is_not_as_the_journal_says_is_left(two: Pair) -> None:
     two.promote()
     two.there.run(
         "DROP TRIGGER _t_log_ins",
-        "CREATE TRIGGER _t_log_ins AFTER INSERT ON t FOR EACH ROW SET @seen = 1",
+        f"CREATE DEFINER = '{two.lab.dba.user}'@'%' TRIGGER _t_log_ins AFTER INSERT ON t FOR EACH ROW SET @seen = 1",
         "RENAME TABLE _t_shadow TO my_shadow",
         "CREATE TABLE _t_shadow (precious INT PRIMARY KEY) ENCRYPTION = 'Y'",
     )
