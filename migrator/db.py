@@ -130,7 +130,16 @@ class Session:
         """
         # Where nobody was told that something goes in clear, nothing does.
         mode = "REQUIRED" if self._to.ssl_mode == "PREFERRED" and not self.in_clear else self._to.ssl_mode
-        to = replace(self._to, host=host, port=port, socket=None, timeout_seconds=timeout_seconds, ssl_mode=mode)
+        # A server that is stopped still takes the connection, and never says a word.
+        to = replace(
+            self._to,
+            host=host,
+            port=port,
+            socket=None,
+            timeout_seconds=timeout_seconds,
+            answer_seconds=2 * timeout_seconds,
+            ssl_mode=mode,
+        )
         return Session(to, purpose="migrator", server_uuid=server_uuid, clock=self._clock, patience_seconds=0.0)
 
     def reconnect(self) -> None:

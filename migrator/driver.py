@@ -45,6 +45,8 @@ class Connect:
     get_server_public_key: bool = False
     """Trust the RSA key that the server sends, whoever it is."""
     timeout_seconds: int = 10
+    answer_seconds: int | None = None
+    """How long any answer is waited for; None: a statement of ours may take as long as it takes."""
 
     @property
     def where(self) -> str:
@@ -63,7 +65,7 @@ def connect(to: Connect, *, purpose: str) -> Any:
         "charset": "utf8mb4",
         "autocommit": True,
         "connect_timeout": to.timeout_seconds,
-        "read_timeout": None,
+        "read_timeout": to.answer_seconds,
         "client_flag": CLIENT.MULTI_STATEMENTS,
         "program_name": purpose,
         "auth_plugin_map": _ways_to_log_in(to),

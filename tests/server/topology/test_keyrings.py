@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from contextlib import closing
 
@@ -114,6 +116,23 @@ def test_a_replica_that_stops_for_another_reason(monkeypatch: pytest.MonkeyPatch
         two.replica.rows("START REPLICA")
         two.lab.run("UPDATE migrator.control SET paused = 0")
         applied(two, plan).assert_outcome("done")
+        two.lab.assert_done("t")
+        caught_up(two.replica, two.source)
+        assert two.there.contents("t") == two.lab.contents("t")
+
+
+def test_a_replica_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that takes connections and never answers (stopped by a signal): the run comes to its end."""
+    monkeypatch.setattr(replicas, "EVERY_SECONDS", 0.1)
+    with pair() as two:
+        two.lab.table("t", TABLE, ROWS.format(rows=2000))
+        plan, pid = two.lab.plan(), two.replica.server.pid
+        assert pid is not None
+        try:
+            ran = applied(two, plan, At(each_event(ChunkCopied), lambda: os.kill(pid, signal.SIGSTOP), 2))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        ran.assert_outcome("done")
         two.lab.assert_done("t")
         caught_up(two.replica, two.source)
         assert two.there.contents("t") == two.lab.contents("t")
