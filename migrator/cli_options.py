@@ -126,7 +126,7 @@ KillBlockersAfter = Annotated[
         metavar="TIME",
         help="End sessions (KILL) whose transaction has kept an exclusive moment or a swap waiting for so long (60s)."
         " Default: never, or the plan's.",
-        parser=_unit(whole_seconds_of),
+        parser=as_unit(whole_seconds_of),
     ),
 ]
 Tablespaces = Annotated[

@@ -29,6 +29,16 @@ class Event:
 Listener = Callable[[Event], None]
 
 
+def together(*listeners: Listener) -> Listener:
+    """One listener that tells each event to all, in this order."""
+
+    def told(event: Event) -> None:
+        for listen in listeners:
+            listen(event)
+
+    return told
+
+
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
     """A run holds the lease and begins."""

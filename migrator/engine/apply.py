@@ -28,7 +28,7 @@ from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run
 from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import MigratorError, OutsideWindow
-from migrator.events import Listener, RunEnded, RunStarted
+from migrator.events import Listener, RunEnded, RunStarted, together
 from migrator.inventory import read_inventory
 from migrator.model import Method
 from migrator.planner.drift import LEFT_IN_CLEAR
@@ -36,7 +36,6 @@ from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
 from migrator.planner.plan import Attestations, Plan, Scope
 from migrator.planner.schedule import Took, paces, took_of
-from migrator.report.progress import together
 from migrator.report.values import Outcome, StepOutcome
 from migrator.sql_errors import READ_ONLY, SqlError
 
