@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Final, NoReturn, Protocol, TextIO
 
 from tqdm import tqdm
@@ -206,3 +207,13 @@ def bar_name(step: SeenStep) -> str:
 def progress(out: TextIO, clock: Clock) -> Progress:
     """Bars if `out` is a terminal, else lines."""
     return Bars(out, clock) if out.isatty() else Lines(out, clock)
+
+
+def together(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:
+    """One listener that tells them all, in order."""
+
+    def listen(event: Event) -> None:
+        for each in listeners:
+            each(event)
+
+    return listen

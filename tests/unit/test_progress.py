@@ -33,7 +33,7 @@ from migrator.events import (
 )
 from migrator.model import Blocker, Finding
 from migrator.report.jsonlines import JsonLines
-from migrator.report.progress import Bars, Lines, bar_name, news, progress
+from migrator.report.progress import Bars, Lines, bar_name, news, progress, together
 from migrator.report.seen import Seen, SeenStep, after, run_words, step_words
 
 MIB = 2**20
@@ -318,6 +318,23 @@ def test_every_event_has_a_line_of_json() -> None:
     for event in events:
         listen(event)
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == [type(e).__name__ for e in events]
+
+
+def test_all_listeners_hear_in_order_and_one_that_raises_ends_it() -> None:
+    """`together` tells each; an error of one goes to the caller, as the contract of events says."""
+    told: list[str] = []
+
+    def first(event: Event) -> None:
+        told.append("first")
+
+    def second(event: Event) -> None:
+        raise BrokenPipeError
+
+    try:
+        together(first, second, first)(STORY[0][1])
+    except BrokenPipeError:
+        told.append("raised")
+    assert told == ["first", "raised"]
 
 
 class Hesitant(io.StringIO):
