@@ -23,7 +23,7 @@ from migrator.clock import Clock
 from migrator.events import Event, HookFailed
 from migrator.report.documents import event_line
 
-CALLED_FOR: Final = ("NotBegun", "RunStarted", "StepEnded", "Evicted", "Throttled", "RunEnded")
+CALLED_FOR: Final = ("NotBegun", "RunStarted", "StepEnded", "SetAside", "Evicted", "Throttled", "RunEnded")
 """Names of events; the others come too often, or tell nobody what to do."""
 
 WAITING_AT_MOST: Final = 100
