@@ -59,6 +59,7 @@ from migrator.cli_options import (
 from migrator.cli_password import hide_from_ps, out_of_the_environment, without_password
 from migrator.cli_rollback import rollback
 from migrator.cli_tell import pause, status, unpause, verify
+from migrator.cli_throttle import Limits, set_wishes, with_limits
 from migrator.clock import SystemClock
 from migrator.errors import Failed, MigratorError, Stopped, UsageError
 
@@ -147,8 +148,10 @@ def audit(
 
 @app.command()
 @connected
+@with_limits
 def plan(
     call: Call,
+    limits: Limits,
     file: OutputFile = None,
     databases: Databases = None,
     tables: Tables = None,
@@ -199,6 +202,7 @@ def plan(
         retain_days=retain_days,
         rollback_hours=rollback_hours,
         max_extra_disk_bytes=max_extra_disk,
+        **limits,
     )
     attestations = attestations_of(attest_keyring_backup, attest_keyring)
     with call.session("plan") as session:
@@ -263,8 +267,10 @@ def dry_run(
 
 @app.command()
 @connected
+@with_limits
 def apply(
     call: Call,
+    limits: Limits,
     plan_file: PlanFile,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
@@ -314,6 +320,7 @@ def apply(
         chunk_time_seconds=chunk_time,
         max_extra_disk_bytes=max_extra_disk,
         max_failures=max_failures,
+        limits=limits,
         outside_window=outside_window,
         budget_seconds=budget,
         max_tables=max_tables,
@@ -383,6 +390,7 @@ app.command()(connected(rollback))
 
 for told in (status, pause, unpause, verify):
     app.command()(connected(told))
+app.command(name="set")(connected(set_wishes))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

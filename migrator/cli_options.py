@@ -258,6 +258,9 @@ def _option(name: str, annotation: Any, default: Any, *declarations: str, **sett
     )
 
 
+option, unit, in_seconds = _option, as_unit, _seconds
+"""For options of other modules."""
+
 _MODES: Final = ", ".join(SSL_MODES)
 
 CONNECTION: Final = (
@@ -344,7 +347,7 @@ def connected(work: Callable[..., int]) -> Callable[..., None]:
 # -- from texts to values ---------------------------------------------------------------------
 
 
-_OPTIONS: Final = {"windows": "window"}
+_OPTIONS: Final = {"windows": "window", "replicas": "replica", "ignore_replicas": "ignore-replica"}
 """Options that are not called as what they set."""
 
 

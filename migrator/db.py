@@ -123,8 +123,10 @@ class Session:
             like=self,
         )
 
-    def elsewhere(self, host: str, port: int, *, server_uuid: str, timeout_seconds: int = 3) -> Session:
-        """A session to another server, with the same account and TLS settings; it must have that server_uuid.
+    def elsewhere(
+        self, host: str, port: int, *, server_uuid: str, timeout_seconds: int = 3, answer_seconds: int | None = None
+    ) -> Session:
+        """A session to another server, with the same account and TLS settings; its server_uuid must be that, if any.
 
         With ssl-mode PREFERRED it must offer TLS, unless this server does not.
         """
@@ -137,7 +139,7 @@ class Session:
             port=port,
             socket=None,
             timeout_seconds=timeout_seconds,
-            answer_seconds=2 * timeout_seconds,
+            answer_seconds=answer_seconds or 2 * timeout_seconds,
             ssl_mode=mode,
         )
         return Session(to, purpose="migrator", server_uuid=server_uuid, clock=self._clock, patience_seconds=0.0)

@@ -229,6 +229,30 @@ class Workers(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Throttled(Event):
+    """What the server or a replica suffers begins to slow the run down, does so in another way, or has ended.
+
+    `signal` is the strongest reason, with its value (None where it could not be read, or is no number) and its limit;
+    `share` is how much of the usual work is done: 0 where nothing is begun.
+    """
+
+    state: str
+    """begins, changes or ends."""
+    reason: str
+    signal: str = ""
+    value: float | None = None
+    limit: float = 0.0
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Event):
+    """What people asked for with `set` is done from now on; '' if they ask for nothing any more."""
+
+    wishes: str
+
+
+@dataclass(frozen=True, slots=True)
 class Retained(Event):
     """The old table is kept, in clear, under this name until the deadline (UTC); kept current so long, or ''."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,6 +27,7 @@ from migrator.engine.replicas import watching_members
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
 from migrator.engine.steps import Run
+from migrator.engine.throttle import Throttle, check_readable, throttling
 from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import MigratorError, OutsideWindow
 from migrator.events import Listener, RunEnded, RunStarted, together
@@ -49,6 +51,8 @@ class ApplyOptions:
     chunk_time_seconds: float | None = None
     max_extra_disk_bytes: int | None = None
     max_failures: int | None = None
+    limits: Mapping[str, object] = field(default_factory=dict)
+    """Of the throttle, by the names of the plan's defaults."""
     outside_window: Literal["exit", "wait"] = "exit"
     budget_seconds: float | None = None
     max_tables: int | None = None
@@ -93,6 +97,7 @@ def apply(
     _end_what_a_dead_run_left(session, journal, clock, options)
     inventory = read_inventory(session, wanted=plan.scope.wants, journal_schema=journal.schema)
     known = check_plan(session, journal, plan, inventory, options.attestations, listen)
+    check_readable(session, plan.defaults.throttle)
     journal.open(session, __version__)
     run_id = new_run_id()
     with (
@@ -133,7 +138,17 @@ def apply(
         if closed:
             tend_once(tender, stop)
             course.closed(closed)
+        throttle = Throttle(
+            plan.defaults,
+            inventory.server.members,
+            sessions=sessions,
+            lease=lease,
+            journal=journal,
+            listen=listen,
+            clock=clock,
+        )
         with (
+            nullcontext() if closed else throttling(throttle),
             tending(tender),
             adapting(sessions, lease.purpose, busy=busy, listen=listen, clock=clock),
             watching_members(own, lease, inventory.server.members, clock),
@@ -148,6 +163,7 @@ def apply(
             run_id,
             clock.monotonic() - began,
             _stopped_by(steps) or course.why_early,
+            throttle.throttled,
         )
         if connected(run):
             _note_end(run, outcome.exit_code)
@@ -217,6 +233,7 @@ def with_options(plan: Plan, options: ApplyOptions) -> Plan:
         "max_failures": options.max_failures,
         "postpone_swap": options.postpone_swap,
         "kill_blockers_after_seconds": options.kill_blockers_after_seconds,
+        **options.limits,
     }
     said = {name: value for name, value in over.items() if value is not None}
     return plan.model_copy(update={"defaults": plan.defaults.model_copy(update=said)}) if said else plan

@@ -82,12 +82,14 @@ def _work(work: Work, session: Session, ranges: Ranges, passes: Passes, half: Ha
             work.checkpoint(ending)
             if ending.is_set():
                 return
+            pacer.aim(work.chunk_seconds)
             chunk, seconds = _one_chunk(work, session, no, pacer, passes, ending)
             pacer.learn(chunk.rows, seconds)
             done, workers = chunk.range_done, min(work.limits.workers, work.sessions.slots.now)
             total = ranges.count(chunk.rows, finished=done)
             work.listen(ChunkCopied(work.subject, chunk.rows, seconds, total, work.table.rows, workers))
             half.copied(session, chunk.rows, total)
+            work.breathe(seconds)
         if done:
             work.listen(RangeCopied(work.subject, no, ranges.done, ranges.known))
 

@@ -36,6 +36,12 @@ NOW_AND_THEN_SECONDS: Final = 0.2
 
 PASSES_UNTIL_TOLD: Final = 20
 
+GENTLE_SECONDS: Final = 0.5
+"""Between batches while a limit is exceeded."""
+
+GENTLE_ENTRIES: Final = 10_000
+"""Of a pass; what a log holds beyond that is drained without pauses, or it could grow up to its bound."""
+
 DUPLICATE: Final = 1062
 
 
@@ -81,10 +87,12 @@ def uncopied(work: Work, session: Session) -> Sql:
     return Sql(" OR ".join(term.text for term in terms), tuple(a for term in terms for a in term.args))
 
 
-def drain_pass(work: Work, session: Session) -> Pass:
+def drain_pass(work: Work, session: Session, *, gently: bool = False) -> Pass:
     """Walk the log once, or until a stop is wanted, and drain what lies in copied ranges.
 
     Locks rows of the shadow and of the log only.
+
+    `gently` leaves pauses while a limit is exceeded; what the application writes has to be drained all the same.
 
     Two rows that hand a unique value on can be met in either order where the shadow has unique indexes: on
     a duplicate the walk begins again, with more entries in one transaction, so that both rows are in it.
@@ -92,14 +100,14 @@ def drain_pass(work: Work, session: Session) -> Pass:
     batch = BATCH
     while True:
         try:
-            return _walk(work, session, batch)
+            return _walk(work, session, batch, gently=gently)
         except SqlError as error:
             if error.number != DUPLICATE or batch > LARGEST_BATCH:
                 raise
             batch *= 2
 
 
-def _walk(work: Work, session: Session, batch: int) -> Pass:
+def _walk(work: Work, session: Session, batch: int, *, gently: bool) -> Pass:
     condition = uncopied(work, session)
     after = seen = drained = 0
     while not work.stop.is_set():
@@ -114,6 +122,8 @@ def _walk(work: Work, session: Session, batch: int) -> Pass:
             drained += len(ready)
         if len(entries) < batch:
             break
+        if gently and seen <= GENTLE_ENTRIES and work.is_held:
+            work.clock.wait(work.stop, GENTLE_SECONDS)
     return Pass(seen, drained)
 
 
@@ -169,7 +179,7 @@ def keep_draining(work: Work, passes: Passes, copying: threading.Event, ending: 
         while not copying.is_set() and not ending.is_set():
             if work.stop.is_set():
                 return
-            done = drain_pass(work, session)
+            done = drain_pass(work, session, gently=True)
             passes.one_more()
             drained += done.drained
             if work.clock.monotonic() - told > TELL_EVERY_SECONDS:
@@ -211,7 +221,7 @@ def catch_up(work: Work, *, until: int = NEARLY_NOTHING) -> None:
                 f"{done.left} changes of {work.subject} lie in ranges that are not copied",
                 remedy="this is a bug: report it",
             )
-        if work.lease.paused:
+        if work.is_held:
             work.clock.wait(work.stop, LOOK_EVERY_SECONDS)
         elif done.seen <= until and not work.stop.is_set():
             return

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from migrator.db import Session
@@ -203,6 +204,17 @@ class Journal(JournalSteps, JournalRanges, JournalNames):
     def wish(self, session: Session, wishes: Wishes) -> None:
         """Ask the run for something; all that was asked before is replaced. Changes the journal only."""
         session.run(f"UPDATE {self._at}.control SET wishes = %s WHERE id = 1", (wishes.to_json(),))
+
+    def change_wishes(self, session: Session, change: Callable[[Wishes], Wishes]) -> Wishes:
+        """Change what people ask of the run, and give it. Locks the control row until it is written."""
+
+        def changed(inner: Session) -> Wishes:
+            text = inner.value(f"SELECT wishes FROM {self._at}.control WHERE id = 1 FOR UPDATE")
+            wishes = change(Wishes.from_json(str(text or "")))
+            self.wish(inner, wishes)
+            return wishes
+
+        return session.transaction(changed)
 
     def pause(self, session: Session, *, paused: bool) -> None:
         """Ask the run to pause at the next chunk boundary, or to go on. Changes the journal only."""

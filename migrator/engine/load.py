@@ -95,7 +95,7 @@ class Follower:
     """Decides how many places there are, look by look. Knows the time only as it is told."""
 
     def __init__(self, *, busy: float, most: int) -> None:
-        self._busy, self._most = busy, most
+        self._busy, self.most = busy, most
         self._seen: list[int] = []
         self._calm_since = 0.0
         self._calm_seconds = FIRST_CALM_SECONDS
@@ -110,7 +110,7 @@ class Follower:
     def first(self, at: float, others: Others) -> int:
         """With how many to begin: one where others are at work."""
         self._calm_since = at
-        return self._most if others.at_work <= QUIET_SESSIONS else 1
+        return self.most if others.at_work <= QUIET_SESSIONS else 1
 
     def next(self, at: float, others: Others, now: int) -> int:
         """How many from now on, instead of `now`: half if others suffer, one more on a quiet server or after calm."""
@@ -124,8 +124,8 @@ class Follower:
                 self._last_try_held = False
             return max(1, now // 2)
         if self._quiet_looks >= QUIET_LOOKS:
-            return min(now + 1, self._most)
-        if now < self._most and self.mean < self._busy / 2 and at - self._calm_since >= self._calm_seconds:
+            return min(now + 1, self.most)
+        if now < self.most and self.mean < self._busy / 2 and at - self._calm_since >= self._calm_seconds:
             if self._last_try_held:
                 self._calm_seconds = max(self._calm_seconds / 2, SHORTEST_CALM_SECONDS)
             self._calm_since, self._last_try_held = at, True
@@ -152,7 +152,7 @@ def adapting(sessions: Sessions, purpose: str, *, busy: int, listen: Listener, c
                 others = look_at_others(session, purpose)
         except (SqlError, MigratorError):
             return  # the run itself meets what is wrong, and says so
-        at, before = clock.monotonic(), slots.now
+        at, before, follower.most = clock.monotonic(), slots.now, slots.most
         slots.allow(follower.first(at, others) if first else follower.next(at, others, before))
         if slots.now != before:
             listen(Workers("", slots.now, slots.most, float(others.running) if first else follower.mean))

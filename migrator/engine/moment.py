@@ -202,6 +202,7 @@ def strike(
     with work.open() as ender:
         while True:
             work.check()
+            began += _held(work, meanwhile)
             work.bounds.check(needed_seconds=MOMENT_SECONDS)
             asked = after_probe(() if blind else tables, statement, readers=readers)
             sent = work.clock.monotonic()
@@ -232,6 +233,16 @@ def _without_the_old(work: Work, session: Session, tables: Sequence[TableName], 
     blockers = read_blockers(session, tables)
     on_them = [one for one in blockers if one.reason == "metadata-lock"]
     return (*evict(work, session, on_them, waited), *(one for one in blockers if one not in on_them))
+
+
+def _held(work: Work, meanwhile: Callable[[], None]) -> float:
+    """Wait while a limit is exceeded: no moment is begun then. Gives for how many seconds; traffic flows."""
+    began = work.clock.monotonic()
+    while work.sessions.brake.held:
+        work.check()
+        meanwhile()
+        work.clock.wait(work.stop, 0.1)
+    return work.clock.monotonic() - began
 
 
 def _next(waited: float, patience: float) -> tuple[int, float]:

@@ -44,7 +44,7 @@ def _wait(work: Work, reason: str) -> str:
         begin_witness(marker)
         older: set[tuple[int, datetime]] | None = None
         while True:
-            work.checkpoint()
+            work.checkpoint(throttled=False)
             now = read_if_fresh(work.session, marker.id)
             if now is not None:
                 # Not by id: a transaction gets another one when it writes for the first time. Without a session

@@ -27,6 +27,12 @@ class Pacer:
         self.rows = max(1, rows // 2)
         return rows > 1
 
+    def aim(self, target_seconds: float) -> None:
+        """From now on a chunk should take so long."""
+        if target_seconds < self._target_seconds:
+            self.rows = max(1, int(self.rows * target_seconds / self._target_seconds))
+        self._target_seconds = target_seconds
+
     def learn(self, rows: int, seconds: float) -> None:
         """A chunk of so many rows took so long. A short last chunk of a range says nothing about a full one."""
         self._most_rows = min(self._ever, self._most_rows + self._most_rows // 32 + 1)

@@ -220,7 +220,7 @@ def _work(tender: Tender, session: Session, step: StepRow, over: threading.Event
 
 def _drain(work: Work) -> None:
     work.check()
-    done = drain_pass(work, work.session)
+    done = drain_pass(work, work.session, gently=True)
     try:
         tell_backlog(work, work.session, done.left, done.drained)
     except LogOverflow as error:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from migrator.db import Session
+from migrator.engine.brake import Brake
 from migrator.engine.slots import Slots
 from migrator.sql_errors import SqlError
 
@@ -75,10 +76,13 @@ class Sessions:
     """
 
     def __init__(self, first: Session, purpose: str, *, workers: int = 64) -> None:
-        self._first = first
+        self.first = first
+        """Like which the others are made."""
         self._purpose = purpose
         self.slots = Slots(workers)
         """How many of them may work on rows at the same time."""
+        self.brake = Brake()
+        """Whether work may be begun, and how much of it at a time, by what the server suffers."""
         self.rounds = Rounds()
         """The waits for older transactions, of all threads of the run."""
         self.transaction_bytes = 0
@@ -87,7 +91,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Sessions:
-        self.transaction_bytes = _largest_transaction(self._first)
+        self.transaction_bytes = _largest_transaction(self.first)
         return self
 
     def __exit__(
@@ -106,7 +110,7 @@ class Sessions:
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session is None:
-            session = self._first.another(self._purpose)
+            session = self.first.another(self._purpose)
         try:
             yield session
         except BaseException as error:

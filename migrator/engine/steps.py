@@ -28,7 +28,7 @@ from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
 from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
-from migrator.engine.work import Work, limits_of, work_on
+from migrator.engine.work import Limits, Work, limits_of, work_on
 from migrator.errors import (
     Failed,
     LeaseLost,
@@ -369,13 +369,19 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *,
         sessions=run.sessions,
         lease=run.lease,
         journal=run.journal,
-        limits=limits_of(run.plan.defaults, step),
+        limits=_limits(run, step),
         listen=listen,
         stop=run.stop,
         clock=run.clock,
         bounds=run.bounds,
     )
     return replace(work, patience=run.aside.patience(step), began=run.clock.monotonic())
+
+
+def _limits(run: Run, step: Step) -> Limits:
+    """As the plan says; what people asked for goes before its defaults, and not before what it says of this step."""
+    limits, asked = limits_of(run.plan.defaults, step), run.lease.control.wishes.workers
+    return replace(limits, workers=asked) if asked and step.workers is None else limits
 
 
 def _space(run: Run, step: Step, listen: Listener) -> str:

@@ -96,6 +96,7 @@ def _compare_stretch(
     low, more = one.low, True
     while more and not ending.is_set():
         work.checkpoint(ending)
+        pacer.aim(work.chunk_seconds)
         with work.place():
             began = work.clock.monotonic()
             high = step_forward(session, work, work.shadow, low, one.high, pacer.rows)
@@ -109,6 +110,7 @@ def _compare_stretch(
                 session, work.step_id, one.no, at=high if more else one.high, verified=not more
             )
         work.listen(ChunkVerified(work.subject, rows, seconds, count(rows), work.table.rows))
+        work.breathe(seconds)
 
 
 def _pacer(work: Work, session: Session) -> Pacer:

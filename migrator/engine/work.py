@@ -144,20 +144,23 @@ class Work:
             )
         self.lease.check()
         self.bounds.check()
+        self.sessions.brake.check()
 
-    def checkpoint(self, ending: threading.Event | None = None) -> None:
-        """Where it is safe to stop, as `check`; and waits here while the run is paused.
+    def checkpoint(self, ending: threading.Event | None = None, *, throttled: bool = True) -> None:
+        """Where it is safe to stop, as `check`; and waits here while the run is paused, or a limit is exceeded.
 
-        Returns at once when `ending` is set: then something else has gone wrong, and the caller looks at it.
+        Returns at once when `ending` is set: then something else has gone wrong, and the caller looks at it. Whoever
+        has a transaction open is not `throttled`: it could be what keeps the limit exceeded.
         """
-        told = False
+        told = ""
         while True:
             self.check()
-            if not self.lease.paused or (ending is not None and ending.is_set()):
+            why = "paused by a person" if self.lease.paused else (self.sessions.brake.held if throttled else "")
+            if not why or (ending is not None and ending.is_set()):
                 return
-            if not told:
-                self.listen(Waiting(self.subject, "paused by a person", 0.0))
-                told = True
+            if why != told:
+                self.listen(Waiting(self.subject, why, 0.0))
+                told = why
             self.clock.wait(self.stop, 0.2)
 
     @property
@@ -169,6 +172,22 @@ class Work:
         """Raise `PutAside` if this turn has waited long enough while others are to be done."""
         if self.patience.is_over(what, waited):
             raise PutAside(f"{reason} for {waited:.0f} s: others go first", what=what, seconds=waited)
+
+    @property
+    def is_held(self) -> bool:
+        """True while nothing is to be begun: a person has paused the run, or a limit is exceeded."""
+        return self.lease.paused or bool(self.sessions.brake.held)
+
+    @property
+    def chunk_seconds(self) -> float:
+        """How long a chunk should take now: what people asked for goes before the plan, and less near a limit."""
+        asked = self.lease.control.wishes.chunk_time_seconds or self.limits.chunk_time_seconds
+        return self.sessions.brake.chunk_seconds(asked)
+
+    def breathe(self, seconds: float) -> None:
+        """After a chunk that took so long: leave the server alone for a while, where a limit is near."""
+        if pause := self.sessions.brake.pause_after(seconds):
+            self.clock.wait(self.stop, pause)
 
     def waits(self, reason: str, seconds: float, blockers: tuple[Blocker, ...] = ()) -> None:
         """Tell what is waited for, and note it for `status`; from the thread that runs the step."""

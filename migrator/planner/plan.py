@@ -18,6 +18,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from migrator.model import Finding, Flavour, Method, TableName
+from migrator.planner.throttle import Limits, parse_address, parse_loads
 from migrator.planner.units import ByteCount, Days, Hours, Seconds, WholeSeconds
 from migrator.planner.windows import parse_window
 
@@ -165,6 +166,28 @@ def _windows(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def _loads(text: str) -> str:
+    parse_loads(text)
+    return text
+
+
+def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        parse_address(text)
+    return texts
+
+
+def _only_reads(text: str) -> str:
+    if not text:
+        return text
+    from migrator.planner.throttle_query import check_query  # the parser of SQL is loaded where somebody needs it
+
+    return check_query(text)
+
+
+_Loads = Annotated[str, AfterValidator(_loads)]
+
+
 class Defaults(_Part):
     """What a reviewer may change. A step may have its own `workers` and `chunk_time_seconds`."""
 
@@ -180,6 +203,27 @@ class Defaults(_Part):
     busy_running_statements: Annotated[int, Field(ge=1, le=100_000)] = 1
     """While others run more statements than this at a time, workers are halved, down to one. More are tried when it is
     less than half; all return when nobody else is at work."""
+    max_load: _Loads = "Threads_running=25"
+    """Status counters and their limits, `NAME=NUMBER,...`: beyond one nothing is begun, shortly before it less is done.
+    Empty: none."""
+    critical_load: _Loads = ""
+    """As `max_load`, but beyond one of these the run ends with exit code 75. Empty: none."""
+    max_lag_seconds: Annotated[Seconds, Field(ge=0, le=86400)] = 5
+    """So far may replicas be behind. The copy goes as fast as the slowest one allows. 0: nobody asks them."""
+    replicas: Annotated[tuple[str, ...], AfterValidator(_addresses)] = ()
+    """Replicas to ask, as `host:port`, besides those that the server shows."""
+    ignore_replicas: tuple[str, ...] = ()
+    """Replicas that are not asked, by the name or server_uuid by which the server shows them."""
+    max_history_list: Annotated[int, Field(ge=0, le=10**12)] = 1_000_000
+    """So many entries may the history list have. 0: no limit."""
+    max_checkpoint_age: Annotated[float, Field(ge=0, le=0.99)] = 0.75
+    """So much of the redo log's capacity may wait for a checkpoint. 0: no limit."""
+    min_free_disk_bytes: Annotated[ByteCount, Field(ge=0, le=2**60)] = 0
+    """So much must be free where the server's data lie; only for a server on the machine of this tool. 0: no limit."""
+    throttle_query: Annotated[str, Field(max_length=4000), AfterValidator(_only_reads)] = ""
+    """A SELECT that only reads: while its first value is true, nothing is begun."""
+    throttle_file: Annotated[str, Field(max_length=4000)] = ""
+    """A path on the machine of this tool: while it is there, nothing is begun."""
     small_tables_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     """Copies of tables up to 64 MiB that are done side by side. 1: one table after the other."""
     one_moment_bytes: Annotated[ByteCount, Field(ge=0, le=16 * 2**20)] = 2 * 2**20
@@ -211,6 +255,20 @@ class Defaults(_Part):
     kill_blockers_after_seconds: Annotated[WholeSeconds, Field(ge=1, le=7 * 86400)] | None = None
     """Sessions that have kept an exclusive moment or a swap waiting for so long, in transactions of that age, are ended
     (KILL); never backups, replication, LOCK TABLES, user locks or prepared XA. null: nobody is."""
+
+    @property
+    def throttle(self) -> Limits:
+        """What the server and its replicas may suffer."""
+        return Limits(
+            max_load=parse_loads(self.max_load),
+            critical_load=parse_loads(self.critical_load),
+            max_lag_seconds=self.max_lag_seconds,
+            max_history_list=self.max_history_list,
+            max_checkpoint_age=self.max_checkpoint_age,
+            min_free_disk_bytes=self.min_free_disk_bytes,
+            file=self.throttle_file,
+            query=self.throttle_query,
+        )
 
 
 # -- what was found -------------------------------------------------------------------------------

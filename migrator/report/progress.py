@@ -26,6 +26,8 @@ from migrator.events import (
     SetAside,
     StepEnded,
     StepStarted,
+    Throttled,
+    Told,
     Waiting,
     Workers,
 )
@@ -75,6 +77,10 @@ def news(event: Event) -> str:
             return f"{event.subject}: {event.purpose}: {held}, {tries}, waited {duration(event.waited_seconds)}"
         case Workers():
             return f"{event.now} of {plural(event.most, 'worker')}: others run {event.others:.0f} statements at a time"
+        case Throttled():
+            return "throttled no more" if event.state == "ends" else f"throttled: {event.reason}"
+        case Told():
+            return f"set by a person: {event.wishes}" if event.wishes else "what a person had set is taken back"
         case Retained():
             current = f", current until {event.current_until}" if event.current_until else ""
             return f"{event.subject}: the old table is kept in clear as {event.table} until {event.until}{current}"

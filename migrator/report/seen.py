@@ -17,6 +17,7 @@ from migrator.events import (
     SetAside,
     StepEnded,
     StepStarted,
+    Throttled,
     Waiting,
 )
 from migrator.report.eta import Samples, rate_now, time_left, with_sample
@@ -74,6 +75,8 @@ class Seen:
     """Bytes over time, all steps."""
     aside: Mapping[str, float] = field(default_factory=dict)
     """Bytes that count as done, of steps that are put aside."""
+    throttled: str = ""
+    """What the server or a replica suffers, in a few words."""
 
     @property
     def bytes_done(self) -> float:
@@ -86,6 +89,8 @@ def after(seen: Seen, event: Event, at: float) -> Seen:
     match event:
         case RunStarted():
             return replace(seen, steps_total=event.steps, bytes_total=event.bytes_to_do, samples=Samples(((at, 0.0),)))
+        case Throttled():
+            return replace(seen, throttled=event.signal if event.state != "ends" else "")
         case StepStarted():
             step = SeenStep(event.subject, event.method, event.bytes, event.rows)
             aside_now = {name: bytes for name, bytes in seen.aside.items() if name != event.subject}
@@ -170,7 +175,8 @@ def run_words(seen: Seen) -> str:
     """`3 of 34 steps, 3.1 GiB of 7.2 GiB, 4 min 00 s to 6 min 10 s left`."""
     done = f"{about(int(seen.bytes_done))} of {about(seen.bytes_total)}"
     left = _left(seen.samples, seen.bytes_total, seen.bytes_done)
-    return ", ".join(s for s in (f"{seen.steps_ended} of {seen.steps_total} steps", done, left) if s)
+    throttled = f"throttled: {seen.throttled}" if seen.throttled else ""
+    return ", ".join(s for s in (f"{seen.steps_ended} of {seen.steps_total} steps", done, left, throttled) if s)
 
 
 def _left(samples: Samples, expected: float, done: float) -> str:

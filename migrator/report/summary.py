@@ -11,7 +11,7 @@ from migrator.model import TableName
 from migrator.report.blocks import Block, Code, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json
 from migrator.report.findings import blocker_line
-from migrator.report.values import ExclusiveMoment, Leftover, Outcome, RetainedTable, StepOutcome
+from migrator.report.values import ExclusiveMoment, Leftover, Outcome, RetainedTable, StepOutcome, ThrottledFor
 from migrator.report.words import about, count, duration, milliseconds
 from migrator.sql.names import qualified
 
@@ -49,6 +49,7 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
             columns.append(right("expected"))
         rows = tuple(_worked(s, say_expected=bool(expected)) for s in worked)
         blocks += [Heading("What was worked on"), Grid(tuple(columns), rows), *_of_expected(expected)]
+    blocks += _throttled(outcome.throttled)
     blocks += _reasons(outcome.steps)
     blocks += _moments(outcome.steps)
     ended = tuple(f"for {s.subject}: {blocker_line(one)}" for s in outcome.steps for one in s.evicted)
@@ -132,6 +133,14 @@ def _of_expected(expected: Iterable[StepOutcome]) -> list[Block]:
     return [
         Paragraph(f"What was done took {duration(took)} where {duration(said)} were expected: {took / said:.2f} of it.")
     ]
+
+
+def _throttled(throttled: Iterable[ThrottledFor]) -> list[Block]:
+    """By what the run was held or slowed, and for how long."""
+    rows = tuple((one.signal, duration(one.held_seconds), duration(one.slowed_seconds)) for one in throttled)
+    if not rows:
+        return []
+    return [Heading("Throttled"), Grid((wrapping("by"), right("nothing begun for"), right("slowed for")), rows)]
 
 
 def _reasons(steps: Iterable[StepOutcome]) -> list[Block]:

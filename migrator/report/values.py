@@ -187,6 +187,17 @@ class StepOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class ThrottledFor:
+    """For how long a run was throttled by one signal, where that was the strongest."""
+
+    signal: str
+    held_seconds: float
+    """Nothing was begun."""
+    slowed_seconds: float
+    """Less was done at a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a run; `exit_code` is the process's."""
 
@@ -196,6 +207,7 @@ class Outcome:
     seconds: float = 0.0
     stopped_by: str = ""
     """Why the run ended before its plan: a signal, say; else ''."""
+    throttled: tuple[ThrottledFor, ...] = ()
 
 
 # -- status -----------------------------------------------------------------------------------

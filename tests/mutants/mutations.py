@@ -417,7 +417,7 @@ MUTATIONS: Final = (
     Mutation(
         "a paused run copies nothing",
         "migrator/engine/work.py",
-        "            if not self.lease.paused or (ending is not None and ending.is_set()):\n",
+        "            if not why or (ending is not None and ending.is_set()):\n",
         "            if True:\n",
         _in("test_control", "test_a_paused_run_drains_and_goes_on"),
     ),
@@ -668,7 +668,7 @@ MUTATIONS: Final = (
     Mutation(
         "workers: no more at a time than there are places",
         "migrator/engine/slots.py",
-        "            while self._taken >= self.now:\n",
+        "            while self._taken >= min(self.now, self._cap):\n",
         "            while False:\n",
         ("tests/unit/test_slots.py",),
     ),
