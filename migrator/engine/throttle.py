@@ -135,6 +135,8 @@ class Throttle:
         for watched, _ in self._watched.values():
             self._clock.wait(watched.answered, max(0.0, deadline - self._clock.monotonic()))
         self.look()
+        if self._wishes != Wishes():
+            self._listen(Told("", wishes_text(self._wishes)))
 
     def follow(self, over: threading.Event) -> None:
         """Look once a second until `over`; a wish is followed as soon as the heartbeat has read it."""
@@ -144,6 +146,8 @@ class Throttle:
             if changed or self._looked_at is None or at - self._looked_at >= LOOK_EVERY_SECONDS - TICK_SECONDS / 2:
                 self._ask_replicas()
                 self.look()
+            if changed:  # after what it changes: whoever listens may take his time
+                self._listen(Told("", wishes_text(self._wishes)))
 
     def end(self) -> None:
         """Nobody is asked any more, and nothing is held."""
@@ -272,7 +276,6 @@ class Throttle:
             return False
         self._wishes = wishes
         self._sessions.slots.wish(wishes.workers or self._planned)
-        self._listen(Told("", wishes_text(wishes)))
         return True
 
 
