@@ -23,6 +23,7 @@ from migrator.events import (
     RunStarted,
     StepEnded,
     StepStarted,
+    Throttled,
     Waiting,
     Workers,
 )
@@ -101,6 +102,9 @@ class Counted:
     workers: int | None = None
     workers_limit: int | None = None
     throttled: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by signal, of those that are over."""
+    throttled_now: tuple[str, float] | None = None
+    """By which signal, and since when."""
     hook_failures: int = 0
 
 
@@ -116,6 +120,13 @@ def counted(so_far: Counted, event: Event, *, at: float, now: float) -> Counted:
             return replace(
                 so_far, run_id=event.run_id, plan_hash=event.plan_hash, active=True, started_at=now, exit_code=None
             )
+        case Throttled():
+            throttled = dict(so_far.throttled)
+            if so_far.throttled_now is not None:
+                signal, since = so_far.throttled_now
+                throttled[signal] = throttled.get(signal, 0.0) + at - since
+            throttled_now = None if event.state == "ends" else (event.signal, at)
+            return replace(so_far, throttled=throttled, throttled_now=throttled_now)
         case NotBegun():
             return replace(so_far, exit_code=event.exit_code)
         case RunEnded():

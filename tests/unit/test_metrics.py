@@ -23,6 +23,7 @@ from migrator.events import (
     RunStarted,
     StepEnded,
     StepStarted,
+    Throttled,
     Waiting,
     Workers,
 )
@@ -188,6 +189,18 @@ def test_a_call_that_began_nothing() -> None:
     assert found["migrator_run_exit_code"] == 3
     assert found["migrator_run_active"] == 0
     assert not [name for name in found if name.startswith(("migrator_steps", "migrator_run_info"))]
+
+
+def test_how_long_it_was_held_back() -> None:
+    """By signal; what is not over counts when it is, or changes."""
+    lag, load = ("replica r lag", 6.0), ("Threads_running", 30.0)
+    held = [
+        Throttled("", state, "why", *one, 5.0, 0.0)
+        for state, one in (("begins", lag), ("changes", lag), ("changes", load), ("ends", load), ("begins", lag))
+    ]
+    found = samples(metrics_text(after(*BEGUN, *held), 0.0))
+    assert found["migrator_throttled_seconds_total{reason=replica r lag}"] == 2
+    assert found["migrator_throttled_seconds_total{reason=Threads_running}"] == 1
 
 
 def test_label_values_are_escaped() -> None:

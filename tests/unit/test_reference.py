@@ -39,6 +39,7 @@ def test_every_command_is_in_the_reference() -> None:
         "status",
         "pause",
         "unpause",
+        "set",
         "verify",
     }
     assert commands == set(re.findall(r"^## migrator (\S+)$", text, flags=re.MULTILINE))
