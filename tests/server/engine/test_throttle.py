@@ -33,9 +33,13 @@ def told(lab: Lab) -> str:
 
 def beats(lab: Lab, count: int) -> None:
     """Return when the run has had so many heartbeats more, a second each: it has looked as often."""
-    for _ in range(count):
-        before = lab.value("SELECT heartbeat_at FROM migrator.lease")
-        until(lambda before=before: lab.value("SELECT heartbeat_at FROM migrator.lease") > before, "a heartbeat")
+    seen = {lab.value("SELECT heartbeat_at FROM migrator.lease")}
+
+    def enough() -> bool:
+        seen.add(lab.value("SELECT heartbeat_at FROM migrator.lease"))
+        return len(seen) > count
+
+    until(enough, f"{count} heartbeats")
 
 
 @dataclass(slots=True)
