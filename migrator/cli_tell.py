@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from migrator.cli_call import Call, output, say
+from migrator.cli_files import CanaryFile, DatadirHere, Files, LookAgain, Sample, prove_in_files, wish_of
 from migrator.cli_options import (
     Databases,
     IgnoreDatabases,
@@ -86,12 +87,18 @@ def verify(
     tables: Tables = None,
     ignore_databases: IgnoreDatabases = None,
     ignore_tables: IgnoreTables = None,
+    files: Files = False,
+    datadir: DatadirHere = None,
+    sample: Sample = None,
+    look_again: LookAgain = None,
+    canary: CanaryFile = None,
     format: TableFormat = "table",
     file: OutputFile = None,
 ) -> int:
-    """Prove from the catalog what is encrypted, table by table.
+    """Prove what is encrypted, table by table: by the catalog, and by the pages of the files.
 
-    Reads only. Exit code 1 if anything is in clear.
+    Reads only. Exit code 1 if anything is in clear, or with --files could not be proved; 4 if a file is not
+    what the catalog says.
     """
     from migrator.engine.verify_state import verify as prove
     from migrator.inventory import read_inventory
@@ -100,10 +107,12 @@ def verify(
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
+    wish = wish_of(scope, files=files, datadir=datadir, sample=sample, look_again=look_again, canary=canary)
     with call.session("verify") as session:
         inventory = read_inventory(session, wanted=scope.wants)
         check_scope(scope, inventory)
         proofs = prove(session, scope, inventory)
-    verification = Verification(server_id(inventory.server), inventory.read_at, proofs)
+        found = prove_in_files(session, inventory, wish, call.stop) if wish else None
+    verification = Verification(server_id(inventory.server), inventory.read_at, proofs, found)
     out.write({"table": verify_text, "json": verify_json, "html": verify_html}[format](verification))
     return verify_exit_code(verification)

@@ -1,4 +1,4 @@
-"""What the catalog proves about each table and tablespace. Pure."""
+"""What is proved about each table and tablespace: by the catalog, and where they were read by the files. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from migrator.report.blocks import Block, Grid, Heading, Paragraph, as_html, as_text, left, wrapping
 from migrator.report.documents import as_json
+from migrator.report.files import FilesReport, contradictions, files_blocks, files_exit_code
 from migrator.report.values import Proof, ServerId
 from migrator.report.words import count, plural
 
@@ -17,11 +18,14 @@ class Verification:
     server: ServerId
     read_at: str
     proofs: tuple[Proof, ...]
+    files: FilesReport | None = None
+    """None if nobody asked for them."""
 
 
 def verify_exit_code(verification: Verification) -> int:
-    """1 if anything is in clear, else 0."""
-    return 0 if all(p.encrypted for p in verification.proofs) else 1
+    """4 if a file contradicts the catalog, else 1 if anything is in clear or not proved as asked, else 0."""
+    by_catalog = 0 if all(p.encrypted for p in verification.proofs) else 1
+    return max(by_catalog, files_exit_code(verification.files)) if verification.files else by_catalog
 
 
 def verify_text(verification: Verification) -> str:
@@ -48,6 +52,9 @@ def _blocks(verification: Verification) -> list[Block]:
         Heading("Verification", 1),
         Paragraph(f"{server.where}, server_uuid {server.server_uuid}, read at {verification.read_at}"),
     ]
+    odd = contradictions(verification.files) if verification.files else ()
+    if odd:
+        blocks.append(Paragraph(f"NOT as the catalog says, by the files: {', '.join(odd)}. A person must look.", "bad"))
     if broken:
         names = ", ".join(p.name for p in broken)
         blocks.append(
@@ -61,4 +68,6 @@ def _blocks(verification: Verification) -> list[Block]:
     rows = tuple(
         (p.name, "yes" if p.encrypted else "NO", "yes" if p.expected else "-", p.evidence, p.why) for p in proofs
     )
-    return [*blocks, Grid(columns, rows)] if rows else blocks
+    if rows:
+        blocks.append(Grid(columns, rows))
+    return [*blocks, *files_blocks(verification.files)] if verification.files else blocks

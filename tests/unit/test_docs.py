@@ -440,6 +440,7 @@ LAYERS: Final = {
     "inventory": {"model", "sql", "db", "sql_errors", "errors"},
     "planner": {"model", "sql", "errors"},
     "report": {"model", "sql", "planner", "events", "clock"},
+    "proof": {"model", "db", "inventory", "report", "clock", "errors"},
     "engine": {"model", "sql", "db", "sql_errors", "inventory", "planner", "report", "events", "clock", "errors"},
 }
 """What each part may import."""
