@@ -56,6 +56,15 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class _Failed:
+    """A file that could not be read."""
+
+    path: str
+    why: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """Time, and whom to tell."""
 
@@ -102,7 +111,7 @@ class _Rounds:
     def __init__(self, session: Session, datadir: Datadir, wish: Wish, beside: Beside) -> None:
         self._session, self._datadir, self._wish, self._beside = session, datadir, wish, beside
         self._read: dict[Key, FileRead] = {}
-        self._not_read: dict[Key, str] = {}
+        self._failed: dict[Key, _Failed] = {}
         self.bytes_read = 0
 
     def objects(self) -> tuple[ObjectFiles, ...]:
@@ -115,9 +124,8 @@ class _Rounds:
             files = self._asked_for()
             self._look_again(files)
             files = self._asked_for()
-            if all(_key(file) in self._read or _key(file) in self._not_read for file in files):
+            if all(_key(file) in self._read or self._is_settled(file) for file in files):
                 break
-            self._not_read.clear()
         keys = read_master_keys(self._session)
         return self._grouped(files, keys)
 
@@ -135,9 +143,19 @@ class _Rounds:
             )
         except Vanished:
             # Dropped or renamed meanwhile: then the next catalog names it differently, or not at all.
-            self._not_read[_key(file)] = "there is no such file"
+            self._fail(file, "there is no such file")
         except Unreadable as error:
-            self._not_read[_key(file)] = str(error)
+            self._fail(file, str(error))
+
+    def _fail(self, file: DataFile, why: str) -> None:
+        before = self._failed.get(_key(file))
+        times = before.times + 1 if before and before.path == file.path else 1
+        self._failed[_key(file)] = _Failed(file.path, why, times)
+
+    def _is_settled(self, file: DataFile) -> bool:
+        """True if it could not be read twice under the name that the catalog still gives it."""
+        failed = self._failed.get(_key(file))
+        return failed is not None and failed.path == file.path and failed.times > 1
 
     def _told(self, done: int) -> None:
         self.bytes_read += done
@@ -154,7 +172,7 @@ class _Rounds:
                     del self._read[_key(file)]
                 except Unreadable as error:
                     del self._read[_key(file)]
-                    self._not_read[_key(file)] = str(error)
+                    self._fail(file, str(error))
             left = until - clock.monotonic()
             if left <= 0 or clock.wait(self._beside.stop, min(LOOK_EVERY_SECONDS, left)):
                 return
@@ -178,7 +196,9 @@ class _Rounds:
         path = self._datadir.resolve(file.path)
         read = self._read.get(_key(file))
         if read is None:
-            return unread(file, self._datadir.shown(path), self._not_read.get(_key(file), "it changes too fast"))
+            failed = self._failed.get(_key(file))
+            why = failed.why if failed and self._is_settled(file) else "it changes too fast"
+            return unread(file, self._datadir.shown(path), why)
         read.path = Path(self._datadir.shown(path))
         return judged(file, read, keys)
 
