@@ -31,7 +31,7 @@ EXIT_CODES: Final = """\
 | 1 | done, but something was refused, left, or (`audit`, `verify`, `cleanup`) is in clear |
 | 2 | usage, or a bad plan; nothing was touched |
 | 3 | failed; the source tables are intact, and it is safe to run the same command again |
-| 4 | a person must look: a name is held by what is not provably ours, a converted table is not what it was, or a file is not what the catalog says (`verify --files`) |
+| 4 | a person must look: a name is not provably ours, a converted table is another, a file not as the catalog says |
 | 70 | a bug in migrator |
 | 75 | stopped by a window, a pause, a budget, or because another run is at work: run it again later |
 | 129, 130, 143 | interrupted by SIGHUP, SIGINT or SIGTERM at a safe point: safe to run again |

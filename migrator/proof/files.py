@@ -21,12 +21,15 @@ from migrator.model import Inventory, Table, TableName
 from migrator.proof.canary import Needle, search
 from migrator.proof.places import Datadir, NotHere, all_files, find_datadir
 from migrator.proof.reading import FileRead, Unreadable, Vanished, again, read_file
-from migrator.proof.verdict import Keys, judged, newest_key, unread, worst
+from migrator.proof.verdict import FIRST_PLACES, Keys, judged, newest_key, unread, worst
 from migrator.report.files import Canary, FileProof, FilesReport, ObjectFiles, Verdict
 
 ROUNDS: Final = 5
 """So often the catalog is read again, while it names tablespaces that were not read."""
 LOOK_EVERY_SECONDS: Final = 0.5
+SUSPECTS_OF_A_FILE: Final = 1000
+SUSPECTS_IN_ALL: Final = 100_000
+"""Places of pages in clear that are kept, to be looked at again: about 20 MiB."""
 
 _SHARED: Final = frozenset({"General"})
 _NOT_PROVED: Final = SYSTEM_SCHEMAS | {JOURNAL_SCHEMA}
@@ -112,6 +115,7 @@ class _Rounds:
         self._session, self._datadir, self._wish, self._beside = session, datadir, wish, beside
         self._read: dict[Key, FileRead] = {}
         self._failed: dict[Key, _Failed] = {}
+        self._kept = 0
         self.bytes_read = 0
 
     def objects(self) -> tuple[ObjectFiles, ...]:
@@ -122,6 +126,7 @@ class _Rounds:
                 if _key(file) not in self._read:
                     self._one(file)
             files = self._asked_for()
+            self._forget_renamed(files)
             self._look_again(files)
             files = self._asked_for()
             if all(_key(file) in self._read or self._is_settled(file) for file in files):
@@ -139,13 +144,20 @@ class _Rounds:
         path = self._datadir.resolve(file.path)
         try:
             self._read[_key(file)] = read_file(
-                path, page_bytes=file.page_bytes, percent=self._wish.percent, tell=self._told
+                path, page_bytes=file.page_bytes, percent=self._wish.percent, keep=self._keep(file), tell=self._told
             )
+            self._kept += len(self._read[_key(file)].tally.suspects)
         except Vanished:
             # Dropped or renamed meanwhile: then the next catalog names it differently, or not at all.
             self._fail(file, "there is no such file")
         except Unreadable as error:
             self._fail(file, str(error))
+
+    def _keep(self, file: DataFile) -> int:
+        """How many places are worth the memory: few, where pages in clear are as they must be."""
+        if not file.encrypted:
+            return FIRST_PLACES
+        return max(FIRST_PLACES, min(SUSPECTS_OF_A_FILE, SUSPECTS_IN_ALL - self._kept))
 
     def _fail(self, file: DataFile, why: str) -> None:
         before = self._failed.get(_key(file))
@@ -156,6 +168,18 @@ class _Rounds:
         """True if it could not be read twice under the name that the catalog still gives it."""
         failed = self._failed.get(_key(file))
         return failed is not None and failed.path == file.path and failed.times > 1
+
+    def _forget_renamed(self, files: list[DataFile]) -> None:
+        """A name that another file had by the time it was opened: what was read is not of this tablespace."""
+        for file in files:
+            read = self._read.get(_key(file))
+            if (
+                read is not None
+                and read.header is not None
+                and read.header.space != file.space
+                and read.path != self._datadir.resolve(file.path)
+            ):
+                del self._read[_key(file)]
 
     def _told(self, done: int) -> None:
         self.bytes_read += done

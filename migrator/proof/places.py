@@ -119,9 +119,13 @@ def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
         yield folder
         return
     for path in inside:
-        if path.is_dir():
+        try:
+            is_dir, is_file = path.is_dir(), path.is_file()
+        except OSError:
+            is_dir, is_file = False, True  # whoever opens it is told why it cannot be read
+        if is_dir:
             yield from _walk(path, above | {real})
-        elif path.is_file():
+        elif is_file:
             yield path
 
 

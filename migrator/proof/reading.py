@@ -72,15 +72,18 @@ def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
         os.close(handle)
 
 
-def read_file(path: Path, *, page_bytes: int, percent: float = 100.0, tell: Tell = lambda done: None) -> FileRead:
+def read_file(
+    path: Path, *, page_bytes: int, percent: float = 100.0, keep: int = 1000, tell: Tell = lambda done: None
+) -> FileRead:
     """Classify the pages of a file: all of them, or `percent` of its extents, the first and the last among them.
 
-    `page_bytes` is what the catalog says, and counts only where the first page says nothing. Holds 4 MiB.
+    `page_bytes` is what the catalog says, and counts only where the first page says nothing. Holds 4 MiB, and
+    the places of the first `keep` pages in clear.
     Raises `Vanished` also if the name belongs to another file at the end, and `Unreadable`.
     """
     with opened(path) as (handle, about):
         first = os.pread(handle, LARGEST_PAGE, 0)
-        read = FileRead(path, about.st_ino, about.st_size, None, page_bytes=page_bytes)
+        read = FileRead(path, about.st_ino, about.st_size, None, page_bytes=page_bytes, tally=Tally(keep=keep))
         try:
             read.header = header_of(first)
             read.page_bytes = read.header.page_bytes

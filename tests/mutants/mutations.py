@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _ENGINE: Final = "tests/server/engine"
+_PROOF: Final = "tests/unit/test_proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -741,5 +742,80 @@ MUTATIONS: Final = (
         "    keys = [int(row[0]) for row in session.rows(one_of_each_key(log, columns, entries))]\n",
         "    keys = list(entries)\n",
         _topology("test_group", "test_a_limit_of_transactions"),
+        "proof: a page that only calls itself encrypted is in clear",
+        "migrator/proof/pages.py",
+        "hollow = _hollow(pages, words, types, sealed)",
+        "hollow = _hollow(pages, words, types, sealed) & False",
+        (f"{_PROOF}_pages.py",),
+    ),
+    Mutation(
+        "proof: a page without a type is empty only if all of it is",
+        "migrator/proof/pages.py",
+        "empty[untyped] = ~words[untyped].any(axis=1)",
+        "empty[untyped] = True",
+        (f"{_PROOF}_pages.py",),
+    ),
+    Mutation(
+        "proof: what looks in clear is looked at again",
+        "migrator/proof/reading.py",
+        "            _move(read.tally, suspect, now)\n",
+        "",
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: a name that belongs to another file by now is no proof",
+        "migrator/proof/reading.py",
+        "        if not _is_still(path, read.inode):\n            raise Vanished(str(path))\n",
+        "",
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: the last extent is in each sample",
+        "migrator/proof/reading.py",
+        "{*range(0, extents, every), extents - 1}",
+        "{*range(0, extents, every)}",
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: the master key is compared with the keyring",
+        "migrator/proof/verdict.py",
+        "    bad_key = _bad_key(header, keys)\n",
+        '    bad_key = ""\n',
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: a file is known by the number of its tablespace",
+        "migrator/proof/verdict.py",
+        "if header.space != file.space:",
+        "if False:",
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: a datadir is known by the server_uuid in it",
+        "migrator/proof/places.py",
+        "if server_uuid not in uuids:",
+        "if not uuids:",
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: a canary is found across borders",
+        "migrator/proof/canary.py",
+        "        yield from (at - len(rest) + place for place in _all(rest + chunk[:over], value))\n",
+        "",
+        (f"{_PROOF}_files.py",),
+    ),
+    Mutation(
+        "proof: what a swap has renamed meanwhile is read under its new name",
+        "migrator/proof/files.py",
+        "            self._forget_renamed(files)\n",
+        "",
+        ("tests/server/test_proof_files.py::test_a_swap_while_it_is_read",),
+    ),
+    Mutation(
+        "proof: what the catalog names by the end is read",
+        "migrator/proof/files.py",
+        "        for _ in range(ROUNDS):",
+        "        for _ in range(1):",
+        ("tests/server/test_proof_files.py::test_a_table_that_is_rebuilt_while_it_is_read",),
     ),
 )
