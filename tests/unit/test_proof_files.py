@@ -239,6 +239,10 @@ def test_a_datadir_is_known_by_its_server_uuid(tmp_path: Path) -> None:
     """Never by its name: a folder of another server, or of none, is not read."""
     with pytest.raises(NotHere, match=r"no .*auto\.cnf"):
         find_datadir(str(tmp_path), UUID)
+    (tmp_path / "auto.cnf").mkdir()
+    with pytest.raises(NotHere, match="cannot be read here"):
+        find_datadir(str(tmp_path), UUID)
+    (tmp_path / "auto.cnf").rmdir()
     (tmp_path / "auto.cnf").write_text(f"[auto]\nserver-uuid={UUID}\n")
     assert find_datadir(str(tmp_path), UUID).path == tmp_path
     with pytest.raises(NotHere, match="another server"):
