@@ -742,6 +742,8 @@ MUTATIONS: Final = (
         "    keys = [int(row[0]) for row in session.rows(one_of_each_key(log, columns, entries))]\n",
         "    keys = list(entries)\n",
         _topology("test_group", "test_a_limit_of_transactions"),
+    ),
+    Mutation(
         "proof: a page that only calls itself encrypted is in clear",
         "migrator/proof/pages.py",
         "hollow = _hollow(pages, words, types, sealed)",
