@@ -89,7 +89,8 @@ class Lease:
         self.control = Control()
         """What people ask of the run; as fresh as the last heartbeat."""
         self.held_seconds = 0.0
-        """For how long the run was held by people so far."""
+        """For how long nothing was begun so far, since people had paused the run or a limit was exceeded."""
+        self._counting = threading.Lock()
         self._told: dict[str, str] = {}
 
     @property
@@ -108,6 +109,11 @@ class Lease:
         From any thread.
         """
         self._told = {other: said for other, said in {**self._told, name: text}.items() if said}
+
+    def count_held(self, seconds: float) -> None:
+        """Count for `held_seconds`. From any thread."""
+        with self._counting:
+            self.held_seconds += seconds
 
     def __enter__(self) -> Lease:
         self._findable = self._session.id in self._sessions_of(self._run_id)
@@ -248,9 +254,10 @@ class Lease:
             with session:
                 while not self._over.is_set():
                     self._beat_once(session)
-                    began, held = self._clock.monotonic(), self.paused
+                    began, paused = self._clock.monotonic(), self.paused
                     self._clock.wait(self._over, BEAT_SECONDS)
-                    self.held_seconds += self._clock.monotonic() - began if held else 0.0
+                    if paused:
+                        self.count_held(self._clock.monotonic() - began)
         except MigratorError as error:
             self._error = error
         except SqlError as error:

@@ -227,6 +227,8 @@ class Throttle:
         spent = self._spent.setdefault(strongest.signal, _Spent())
         if strongest.exceeded:
             spent.held += at - self._looked_at
+            if not self._lease.paused:
+                self._lease.count_held(at - self._looked_at)
         else:
             spent.slowed += at - self._looked_at
 

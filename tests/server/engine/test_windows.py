@@ -275,3 +275,29 @@ def test_what_steps_took_is_what_later_ones_are_expected_to_take(lab: Lab) -> No
     assert ran.step.expected_seconds == pytest.approx(5000)
     assert lab.value("SELECT expected_seconds FROM migrator.steps ORDER BY id DESC LIMIT 1") == pytest.approx(5000)
     lab.run("UPDATE migrator.steps SET worked_seconds = 0")
+
+
+def test_a_pause_is_not_work(lab: Lab) -> None:
+    """What steps are expected to take does not grow because people had paused the run."""
+    lab.table("t", *BY_NUMBER)
+    journal, beside = Journal(), list[Beside]()
+
+    def set_paused(*, paused: bool) -> None:
+        with closing(lab.session()) as session:
+            journal.pause(session, paused=paused)
+
+    def go_on() -> None:
+        later = lab.value("SELECT heartbeat_at + INTERVAL 3 SECOND FROM migrator.lease")
+        until(lambda: lab.value("SELECT heartbeat_at FROM migrator.lease") > later, "three seconds of heartbeats")
+        set_paused(paused=False)
+
+    def pause() -> None:
+        set_paused(paused=True)
+        until(lab.pause_is_noticed, "the pause is noticed")
+        beside.append(Beside(go_on).__enter__())
+
+    ran = lab.apply("t", defaults=STEADY, at=[At(each(ChunkCopied), pause)])
+    beside[0].join()
+    ran.assert_outcome("done")
+    worked = lab.value("SELECT worked_seconds FROM migrator.steps ORDER BY id DESC LIMIT 1")
+    assert worked < ran.step.seconds - 2
