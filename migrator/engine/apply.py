@@ -32,7 +32,7 @@ from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import MigratorError, OutsideWindow
 from migrator.events import Listener, RunEnded, RunStarted, together
 from migrator.inventory import read_inventory
-from migrator.model import Method
+from migrator.model import Method, Server
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
@@ -133,11 +133,7 @@ def apply(
         except MigratorError as error:  # somebody who is told may say no
             journal.end_run(own, run_id, error.exit_code)
             raise
-        busy = plan.defaults.busy_running_statements
         tender = Tender(plan, sessions, lease, journal, turns, listen, clock)
-        if closed:
-            tend_once(tender, stop)
-            course.closed(closed)
         throttle = Throttle(
             plan.defaults,
             inventory.server.members,
@@ -147,16 +143,14 @@ def apply(
             listen=listen,
             clock=clock,
         )
+        if closed:
+            tend_once(tender, stop)
+            course.closed(closed)
         with (
             nullcontext() if closed else throttling(throttle),
-            tending(tender),
-            adapting(sessions, lease.purpose, busy=busy, listen=listen, clock=clock),
             watching_members(own, lease, inventory.server.members, clock),
         ):
-            if not closed and wait_until_open(run):
-                tend_swapped(own, journal, listen, lambda step: _left(run, step))
-                give_up_forsaken(own, journal, plan, inventory.server, listen, lambda step: _left(run, step))
-            steps = all_steps(run, course)
+            steps = _steps(run, course, tender, inventory.server)
         outcome = Outcome(
             ends_with(_exit_code(steps, early=bool(course.why_early))),
             tuple(steps),
@@ -183,6 +177,28 @@ def apply(
         )
     )
     return outcome
+
+
+def _steps(run: Run, course: Course, tender: Tender, server: Server) -> list[StepOutcome]:
+    """What earlier runs left first, then all steps; within the windows, and parked logs are drained all the while.
+
+    What nobody goes on with is given up before anybody drains it.
+    """
+
+    def tidy() -> None:
+        tend_swapped(run.session, run.journal, run.listen, lambda step: _left(run, step))
+        give_up_forsaken(run.session, run.journal, run.plan, server, run.listen, lambda step: _left(run, step))
+
+    if not run.bounds.over():
+        tidy()
+    busy = run.plan.defaults.busy_running_statements
+    with (
+        tending(tender),
+        adapting(run.sessions, run.lease.purpose, busy=busy, listen=run.listen, clock=run.clock),
+    ):
+        if course.waits_for_windows and run.bounds.seconds_until_open() and wait_until_open(run):
+            tidy()
+        return all_steps(run, course)
 
 
 def _note_end(run: Run, exit_code: int) -> None:

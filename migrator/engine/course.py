@@ -43,7 +43,7 @@ class Course:
         self.why_early = ""
         self._bounds = bounds
         self._wanted = wanted
-        self._waits = waits_for_windows
+        self.waits_for_windows = waits_for_windows
         self._max_tables, self._max_failures = max_tables, max_failures
         self._begun, self._failed = 0, 0
         self._why_not = ""
@@ -86,7 +86,7 @@ class Course:
 
     def goes_on(self, run: Run) -> bool:
         """Wait for the next window, if that is what ended this one and the run may; False if the run is over."""
-        if self._for_good or not self.why_early or not self._waits or self._bounds.over_for_good():
+        if self._for_good or not self.why_early or not self.waits_for_windows or self._bounds.over_for_good():
             return False
         if not wait_for_next(run):
             return False
