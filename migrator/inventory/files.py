@@ -1,6 +1,6 @@
 """The files of all tablespaces as the catalog knows them: to whom they belong, and whether they are encrypted.
 
-Joined by the number SPACE, never by name. Beside them the names of the master keys that the keyring has.
+Joined by the number SPACE, not by name. Beside them the names of the master keys that the keyring has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from migrator.inventory.ask import ask
 from migrator.inventory.filenames import InnodbName, innodb_name
 from migrator.model import TableName
 
-_FILES: Final = "SELECT FILE_ID, FILE_NAME, FILE_TYPE FROM information_schema.FILES WHERE ENGINE = 'InnoDB'"
+_FILES: Final = (
+    "SELECT FILE_ID, FILE_NAME, FILE_TYPE, TABLESPACE_NAME FROM information_schema.FILES WHERE ENGINE = 'InnoDB'"
+)
 _SPACES: Final = (
     "SELECT SPACE, NAME, SPACE_TYPE, ENCRYPTION, PAGE_SIZE, ZIP_PAGE_SIZE FROM information_schema.INNODB_TABLESPACES"
 )
@@ -89,6 +91,8 @@ def files_from(
 ) -> tuple[DataFile, ...]:
     """Put together what was read. Pure."""
     spaces = {int(row[0]): row for row in space_rows}
+    # FILE_ID is NULL while an ALTER TABLESPACE is at work. Then the name has to do; the file's own number proves it.
+    by_name = {_text(row[1]): space for space, row in spaces.items() if _text(row[2]) == "General"}
     names: dict[int, list[InnodbName]] = defaultdict(list)
     owners: dict[int, TableName] = {}
     for table_id, name, space in table_rows:
@@ -98,8 +102,11 @@ def files_from(
             owners[int(table_id)] = what.table
     found: list[DataFile] = []
     seen: set[int] = set()
-    for file_id, path, file_type in file_rows:
-        space = int(file_id)
+    for file_id, path, file_type, name in file_rows:
+        number = by_name.get(_text(name)) if file_id is None else int(file_id)
+        if number is None:
+            continue
+        space = number
         row = spaces.get(space)
         inside = names.get(space, [])
         found.append(

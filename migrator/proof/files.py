@@ -19,6 +19,7 @@ from migrator.inventory import JOURNAL_SCHEMA, SYSTEM_SCHEMAS
 from migrator.inventory.files import DataFile, read_files, read_master_keys, read_places
 from migrator.model import Inventory, Table, TableName
 from migrator.proof.canary import Needle, search
+from migrator.proof.header import Header
 from migrator.proof.places import Datadir, NotHere, all_files, find_datadir
 from migrator.proof.reading import FileRead, Unreadable, Vanished, again, read_file
 from migrator.proof.verdict import FIRST_PLACES, Keys, judged, newest_key, unread, worst
@@ -33,6 +34,8 @@ SUSPECTS_IN_ALL: Final = 100_000
 
 _SHARED: Final = frozenset({"General"})
 _NOT_PROVED: Final = SYSTEM_SCHEMAS | {JOURNAL_SCHEMA}
+
+_ODD: Final = frozenset({Verdict.CONTRADICTION, Verdict.UNDER_WAY})
 
 Key = tuple[int, str]
 """A file: its tablespace, and '' or, where that has several, its path."""
@@ -114,6 +117,8 @@ class _Rounds:
     def __init__(self, session: Session, datadir: Datadir, wish: Wish, beside: Beside) -> None:
         self._session, self._datadir, self._wish, self._beside = session, datadir, wish, beside
         self._read: dict[Key, FileRead] = {}
+        self._said: dict[Key, bool] = {}
+        """What the catalog said of the encryption when a file was read."""
         self._failed: dict[Key, _Failed] = {}
         self._kept = 0
         self.bytes_read = 0
@@ -126,9 +131,8 @@ class _Rounds:
                 if _key(file) not in self._read:
                     self._one(file)
             files = self._asked_for()
-            self._forget_renamed(files)
-            self._look_again(files)
-            files = self._asked_for()
+            self._forget_changed(files)
+            files = self._look_again(files)
             if all(_key(file) in self._read or self._is_settled(file) for file in files):
                 break
         keys = read_master_keys(self._session)
@@ -142,6 +146,7 @@ class _Rounds:
 
     def _one(self, file: DataFile) -> None:
         path = self._datadir.resolve(file.path)
+        self._said[_key(file)] = file.encrypted
         try:
             self._read[_key(file)] = read_file(
                 path, page_bytes=file.page_bytes, percent=self._wish.percent, keep=self._keep(file), tell=self._told
@@ -169,41 +174,53 @@ class _Rounds:
         failed = self._failed.get(_key(file))
         return failed is not None and failed.path == file.path and failed.times > 1
 
-    def _forget_renamed(self, files: list[DataFile]) -> None:
-        """A name that another file had by the time it was opened: what was read is not of this tablespace."""
+    def _forget_changed(self, files: list[DataFile]) -> None:
+        """What was read under a name that another file had by then, or was encrypted in place since, is read anew."""
         for file in files:
             read = self._read.get(_key(file))
-            if (
-                read is not None
-                and read.header is not None
-                and read.header.space != file.space
-                and read.path != self._datadir.resolve(file.path)
-            ):
+            if read is None:
+                continue
+            renamed = read.path != self._datadir.resolve(file.path)
+            another = renamed and read.header is not None and read.header.space != file.space
+            if another or self._said[_key(file)] != file.encrypted:
                 del self._read[_key(file)]
 
     def _told(self, done: int) -> None:
         self.bytes_read += done
         self._beside.tell(done)
 
-    def _look_again(self, files: list[DataFile]) -> None:
-        """Look at pages in clear of encrypted tablespaces until there is none, or the time is over."""
+    def _look_again(self, files: list[DataFile]) -> list[DataFile]:
+        """Look at what is not as the catalog says until nothing is, or the time is over; the catalog by then."""
         clock, until = self._beside.clock, self._beside.clock.monotonic() + self._wish.look_again_seconds
         while odd := [f for f in files if self._is_odd(f)]:
             for file in odd:
-                try:
-                    again(self._read[_key(file)])
-                except Vanished:
-                    del self._read[_key(file)]
-                except Unreadable as error:
-                    del self._read[_key(file)]
-                    self._fail(file, str(error))
+                self._look(file)
             left = until - clock.monotonic()
             if left <= 0 or clock.wait(self._beside.stop, min(LOOK_EVERY_SECONDS, left)):
-                return
+                break
+            files = self._asked_for()
+            self._forget_changed(files)
+        return files
+
+    def _look(self, file: DataFile) -> None:
+        """Look at one file again; where an ALTER TABLESPACE came to its end meanwhile, all of it is read anew."""
+        read = self._read[_key(file)]
+        before = read.header
+        try:
+            again(read)
+        except Vanished:
+            del self._read[_key(file)]
+            return
+        except Unreadable as error:
+            del self._read[_key(file)]
+            self._fail(file, str(error))
+            return
+        if before and read.header and _state(before) != _state(read.header):
+            del self._read[_key(file)]
 
     def _is_odd(self, file: DataFile) -> bool:
         read = self._read.get(_key(file))
-        return read is not None and file.kind != "Undo" and judged(file, read, None).verdict is Verdict.CONTRADICTION
+        return read is not None and file.kind != "Undo" and judged(file, read, None).verdict in _ODD
 
     def _grouped(self, files: list[DataFile], keys: Keys) -> tuple[ObjectFiles, ...]:
         groups: dict[tuple[str, str], list[FileProof]] = defaultdict(list)
@@ -239,6 +256,10 @@ def _no_file(table: Table) -> ObjectFiles:
     why = "the catalog names no file of it"
     proof = FileProof(path="", space=table.segments[0].space, verdict=Verdict.UNREAD, why=why)
     return ObjectFiles(str(table.name), "table", Verdict.UNREAD, (proof,))
+
+
+def _state(header: Header) -> tuple[bool, str]:
+    return header.encrypted, header.under_way
 
 
 def _key(file: DataFile) -> Key:

@@ -809,8 +809,8 @@ MUTATIONS: Final = (
     Mutation(
         "proof: what a swap has renamed meanwhile is read under its new name",
         "migrator/proof/files.py",
-        "            self._forget_renamed(files)\n",
-        "",
+        "            if another or ",
+        "            if ",
         ("tests/server/test_proof_files.py::test_a_swap_while_it_is_read",),
     ),
     Mutation(

@@ -207,6 +207,33 @@ def test_a_table_that_is_rebuilt_while_it_is_read(server: RunningServer) -> None
     assert found["d.going"].files[0].why == "the catalog names no file of it"
 
 
+@pytest.mark.parametrize(("before", "after"), [("N", "Y"), ("Y", "N")])
+def test_a_tablespace_that_is_altered_in_place_while_it_is_read(server: RunningServer, before: str, after: str) -> None:
+    """It keeps its number and its name: what was read before is no contradiction, but read anew."""
+    run(
+        server,
+        f"CREATE TABLESPACE inplace ADD DATAFILE 'inplace.ibd' ENCRYPTION='{before}'",
+        f"CREATE TABLE d.inside (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20), b LONGTEXT)"
+        f" TABLESPACE inplace ENCRYPTION='{before}'",
+        f"INSERT INTO d.inside (v, b) {ROWS} LIMIT 50",
+    )
+    done: list[bool] = []
+
+    def alter(_bytes: int) -> None:
+        if not done:
+            done.append(True)
+            run(server, f"ALTER TABLESPACE inplace ENCRYPTION='{after}'")
+
+    wish = Wish(look_again_seconds=0.0, wants=lambda table: table.name == "inside", everything=False)
+    try:
+        o = by_name(prove(server, alter, wish))["d.inside"]
+        assert done
+        assert (o.verdict, o.files[0].why) == (Verdict.ENCRYPTED if after == "Y" else Verdict.IN_CLEAR, "")
+        assert (kinds(o) <= SEALED) == (after == "Y")
+    finally:
+        run(server, "DROP TABLE d.inside", "DROP TABLESPACE inplace")
+
+
 def test_a_swap_while_it_is_read(server: RunningServer) -> None:
     """Two tables change their names: each is proved by its own file."""
     run(
