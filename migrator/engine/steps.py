@@ -155,7 +155,8 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         word: Outcomes = "person" if error.exit_code == 4 else "failed"
         outcome = outcome_of(step, word, message=error.message, remedy=error.remedy, in_clear=True)
     seconds = run.clock.monotonic() - began
-    _note_time(run, step, worked=seconds - (run.lease.held_seconds - held))
+    if outcome.outcome != "skipped":
+        _note_time(run, step, worked=seconds - (run.lease.held_seconds - held))
     outcome = replace(
         outcome,
         seconds=seconds,
