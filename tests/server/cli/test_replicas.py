@@ -69,7 +69,9 @@ def test_a_replica_that_can_be_asked(shop: Desk, account: Account) -> None:
         held.hold(each("ChunkCopied"))
         sessions = "SELECT COUNT(*) FROM performance_schema.threads WHERE PROCESSLIST_USER = %s"
         assert shop.server.value(sessions, account.user) > 0
-        until(lambda: second.value(sessions, account.user) == 1, "one session asks how far it is behind, no other stays")
+        until(
+            lambda: second.value(sessions, account.user) == 1, "one session asks how far it is behind, no other stays"
+        )
         assert held.finish().code == 0
         until(lambda: second.value(sessions, account.user) == 0, "no connection to the replica is left open")
         caught_up(second, shop.server)
