@@ -30,9 +30,9 @@ class Brake:
         self._verdict, self._set_at, self._working = NOTHING, 0.0, 1.0
         self._on = False
 
-    def set(self, verdict: Verdict, *, most: int) -> int:
-        """What is so from now on; gives how many of `most` workers are to be at work."""
-        places, working = places_of(verdict.share, most)
+    def set(self, verdict: Verdict, *, most: int, pace: float = 1.0) -> int:
+        """What is so from now on, with `pace` the largest share of work; gives how many of `most` workers may work."""
+        places, working = places_of(min(verdict.share, pace), most)
         self._verdict, self._working, self._set_at, self._on = verdict, working, self._clock.monotonic(), True
         return places
 

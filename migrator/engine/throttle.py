@@ -38,6 +38,7 @@ from migrator.planner.control import Wishes, wishes_text
 from migrator.planner.plan import Defaults
 from migrator.planner.throttle import (
     FILE,
+    FIRST_PACE,
     FREE_DISK,
     NOTHING,
     QUERY,
@@ -47,6 +48,7 @@ from migrator.planner.throttle import (
     Verdict,
     decide,
     lag_of,
+    next_pace,
     parse_loads,
     unread,
 )
@@ -111,6 +113,7 @@ class Throttle:
         self._wishes = Wishes()
         self._verdict = NOTHING
         self._told = NOTHING
+        self._pace = FIRST_PACE
         self._free_looks = 0
         self._looked_at: float | None = None
         self._listed_at = clock.monotonic()
@@ -167,6 +170,7 @@ class Throttle:
             with self._sessions.borrow() as session:
                 seen = self._seen(session, limits)
             verdict = decide(limits, seen, self._verdict.exceeded)
+            self._pace = next_pace(self._pace, verdict, seen.lags)
         except SqlError as error:
             verdict = unread(SERVER, str(error))
         except MigratorError as error:
@@ -175,7 +179,7 @@ class Throttle:
         self._count(at)
         self._verdict, self._looked_at = verdict, at
         slots = self._sessions.slots
-        slots.cap(self._sessions.brake.set(verdict, most=slots.most))
+        slots.cap(self._sessions.brake.set(verdict, most=slots.most, pace=self._pace))
         self._lease.tell("throttle", verdict.critical or verdict.text)
         self._say(verdict)
 
