@@ -141,17 +141,18 @@ def test_the_brake_holds_until_it_is_told_otherwise() -> None:
     """Free at first; held beyond a limit; and held when nobody has looked for too long, until that ends."""
     clock = At()
     brake = Brake(clock)  # type: ignore[arg-type]
-    assert not brake.held
+    held = [brake.held]
     clock.at = 2 * STALE_AFTER_SECONDS
-    assert not brake.held, "nobody ever looked: there is no throttle"
+    held.append(brake.held)  # nobody ever looked: there is no throttle
     brake.set(NOTHING, most=4)
-    assert not brake.held
+    held.append(brake.held)
+    assert held == ["", "", ""]
     clock.at += STALE_AFTER_SECONDS + 1
     assert "could not be looked at" in brake.held
     brake.set(unread("server", "gone"), most=4)
-    assert brake.held == "throttled: server"
+    held = [brake.held]
     brake.off()
-    assert not brake.held
+    assert [*held, brake.held] == ["throttled: server", ""]
 
 
 def test_near_a_limit_chunks_are_smaller_and_followed_by_pauses() -> None:
