@@ -380,9 +380,12 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *,
 
 
 def _limits(run: Run, step: Step) -> Limits:
-    """As the plan says; what people asked for goes before its defaults, and not before what it says of this step."""
+    """As the plan says; what people asked for goes before its defaults, and not before what it says of this step.
+
+    Those who are more than people want find no place; they are there when the wish is taken back.
+    """
     limits, asked = limits_of(run.plan.defaults, step), run.lease.control.wishes.workers
-    return replace(limits, workers=asked) if asked and step.workers is None else limits
+    return replace(limits, workers=max(limits.workers, asked)) if asked and step.workers is None else limits
 
 
 def _space(run: Run, step: Step, listen: Listener) -> str:
