@@ -41,7 +41,8 @@ def applied(two: Pair, plan: Plan, at: At | None = None) -> Ran:
             at.meet(event)
 
     with closing(two.lab.session()) as session:
-        options = ApplyOptions(attestations=attesting(two))
+        # A replica that cannot be asked how far it is behind would hold the run.
+        options = ApplyOptions(attestations=attesting(two), limits={"max_lag_seconds": 0.0})
         return Ran(apply(session, plan, options, listen, threading.Event()), events)
 
 
