@@ -65,7 +65,7 @@ def test_before_the_first_run(desk: Desk) -> None:
 
 
 def test_a_run_hears_it(desk: Desk) -> None:
-    """While it is at work, and tells so; `status` shows it to people, and the next run begins with what is left of it."""
+    """While it is at work, and tells so; `status` shows it to people, and the next run begins with what is left."""
     desk.table("t", rows=1500)
     held = desk.held(desk.plan(*ALL_SHADOW))
     held.hold(each("ChunkCopied"), 2)
