@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.server.cli.held import each
 from tests.server.cli.kit import ALL_SHADOW, Desk, edit
 from tests.server.cli.snapshot import JOURNAL
+from tests.server.cli.test_pause_and_wait import paused_by_person
 from tests.servers import until
 
 
@@ -224,8 +225,10 @@ def test_a_run_that_loses_its_lease_is_heard_to_end(desk: Desk) -> None:
     command, heard = listener(desk)
     held = desk.held(desk.plan(*ALL_SHADOW), f"--hook={command}")
     held.hold(each("ChunkCopied"), 2)
+    paused_by_person(desk, held)  # it cannot be done before it has heard
     desk.server.rows(f"UPDATE {JOURNAL}.lease SET token = token + 1")
     ran = held.finish()
+    assert desk.migrator("unpause").code == 0
     assert ran.code == 75, ran
     assert ran.events[-1]["event"] == "RunEnded"
     assert (heard()[-1]["event"], heard()[-1]["exit_code"]) == ("RunEnded", 75)
