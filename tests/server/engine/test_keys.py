@@ -207,7 +207,7 @@ def test_a_chunk_reads_what_it_copies_where_statistics_lie(lab: Lab) -> None:
     tree = "EXPLAIN FORMAT=TREE SELECT v FROM t WHERE k > 600 ORDER BY k LIMIT 90"
     assert "Table scan on t" in str(lab.rows(tree)), "the optimizer is not deceived"
     copied, _ = reads_of_each_row(lab)
-    assert copied < 4
+    assert copied < 6  # a table scan for each of the chunks would be hundreds
 
 
 def reads_of_each_row(lab: Lab, *, rows_at_least: int = 5500, chunks_at_least: int = 20) -> tuple[float, float]:
