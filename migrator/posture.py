@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from migrator.transport import Transport
+
 
 class State(StrEnum):
     """How it is with one place."""
@@ -81,14 +83,6 @@ class AtRest:
 
 
 @dataclass(frozen=True, slots=True)
-class Transport:
-    """What travels, and who may do so in clear."""
-
-    cipher: str = ""
-    """Of our own connection; empty: it is in clear."""
-
-
-@dataclass(frozen=True, slots=True)
 class Host:
     """What the server's host is like; only where it is the host that we run on."""
 
@@ -103,5 +97,5 @@ class Posture:
     """Global variables that a place depends on, by name; absent if the server does not know them. Never a secret:
     of those that hold one, `inventory/posture.py` says only whether they are set."""
     at_rest: AtRest = AtRest()
-    transport: Transport = Transport()
+    transport: Transport = field(default_factory=Transport)
     host: Host = Host()

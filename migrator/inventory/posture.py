@@ -6,8 +6,10 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.inventory.ask import ask
+from migrator.inventory.transport import VARIABLES as TRANSPORT_VARIABLES
+from migrator.inventory.transport import read_transport
 from migrator.model import Server
-from migrator.posture import AtRest, Host, LogFile, Posture, Transport
+from migrator.posture import AtRest, Host, LogFile, Posture
 
 _WANTED: Final = """
     log_bin binlog_encryption innodb_redo_log_encrypt innodb_undo_log_encrypt
@@ -23,9 +25,9 @@ def read_posture(session: Session, server: Server) -> Posture:
     """
     known = {str(name).lower(): str(value) for name, value in session.rows("SHOW GLOBAL VARIABLES")}
     return Posture(
-        variables={name: known[name] for name in sorted(_VARIABLES & known.keys())},
+        variables={name: known[name] for name in sorted((_VARIABLES | TRANSPORT_VARIABLES) & known.keys())},
         at_rest=AtRest(binary_logs=_binary_logs(session, server)),
-        transport=Transport(),
+        transport=read_transport(session, server, known),
         host=Host(),
     )
 

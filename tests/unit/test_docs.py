@@ -433,13 +433,14 @@ def test_the_figures_are_those_of_the_code() -> None:
 
 LAYERS: Final = {
     "model": set[str](),
-    "posture": set[str](),
+    "transport": set[str](),
+    "posture": {"transport"},
     "sql": {"model"},
     "sql_errors": set[str](),
     "driver": {"sql_errors", "errors"},
     "db": {"sql", "driver", "sql_errors", "clock", "errors"},
-    "inventory": {"model", "posture", "sql", "db", "sql_errors", "errors"},
-    "planner": {"model", "posture", "sql", "errors"},
+    "inventory": {"model", "posture", "transport", "sql", "db", "sql_errors", "errors", "option_files"},
+    "planner": {"model", "posture", "transport", "sql", "errors"},
     "report": {"model", "posture", "sql", "planner", "events", "clock"},
     "proof": {"model", "db", "inventory", "report", "clock", "errors"},
     "engine": {"model", "sql", "db", "sql_errors", "inventory", "planner", "report", "events", "clock", "errors"},
