@@ -41,9 +41,10 @@ def new_certificate(server: Server, *, prefix: str = "ssl", channel: str = "") -
     return (
         "openssl req -newkey rsa:3072 -nodes -keyout server-key.pem -out server-req.pem"
         f" -subj {subject} -addext {names}",
-        f"let your authority sign server-req.pem, names included; put the three files into {FOLDER}, for the server's"
-        " user only; with a new authority, give clients, replicas and members first a ca.pem that has both:"
-        " cat old-ca.pem new-ca.pem",
+        "openssl x509 -req -in server-req.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -sha256 -days 365"
+        " -copy_extensions copy -out server-cert.pem  # or let your authority sign it, names included",
+        f"put ca.pem, server-cert.pem and server-key.pem into {FOLDER}, for the server's user only; with a new"
+        " authority, give clients, replicas and members first a file that has both: cat old-ca.pem new-ca.pem > ca.pem",
         *set_files(server, prefix=prefix),
         (f"{RELOAD} FOR CHANNEL {channel}" if channel else RELOAD) + "  -- no restart: new connections use it",
     )
@@ -55,11 +56,16 @@ def certificates(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     if found is None:
         yield from _without(inventory, posture, now)
         return
-    yield _dates(inventory, found.not_before, found.not_after, now)
+    dates = _dates(inventory, found.not_before, found.not_after, now)
+    yield dates
+    first = dates.code if dates.closes else ""
     for code, what, wrong, evidence, risk in _judged(found):
-        state = State.BAD if wrong else State.OK
-        closes = new_certificate(inventory.server) if wrong else ()
-        yield Place(code, Area.TRANSIT, what, state, evidence, risk if wrong else "", closes)
+        if not wrong:
+            yield Place(code, Area.TRANSIT, what, State.OK, evidence)
+            continue
+        closes = (f"the same new certificate as for {first}",) if first else new_certificate(inventory.server)
+        first = first or code
+        yield Place(code, Area.TRANSIT, what, State.BAD, evidence, risk, closes)
 
 
 def _without(inventory: Inventory, posture: Posture, now: datetime) -> Iterator[Place]:

@@ -20,6 +20,7 @@ ASK_A_SERVER: Final = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN (" + ", ".join(f"'{name}'" for name in _MUST_BE_ASKED.split()) + ")",
     "SELECT STATUS_KEY, STATUS_VALUE FROM performance_schema.keyring_component_status",
     "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'KEYRING'",
+    "SELECT KEY_ID FROM performance_schema.keyring_keys",
     "SHOW BINARY LOGS",
     "SELECT NAME, SPACE_TYPE FROM information_schema.INNODB_TABLESPACES WHERE ENCRYPTION = 'N'",
     "SHOW GLOBAL STATUS LIKE 'Ssl_server_not_after'",
@@ -102,7 +103,7 @@ def _clone(inventory: Inventory, posture: Posture) -> Place:
     closes = (
         "CLONE INSTANCE FROM ... IDENTIFIED BY ... REQUIRE SSL",
         set_variable(inventory.server, "clone_ssl_ca", "'/etc/mysql/certs/ca.pem'"),
-        set_variable(inventory.server, "clone_valid_donor_list", "''") + "  -- when no more is to be cloned",
+        set_variable(inventory.server, "clone_valid_donor_list", "DEFAULT") + "  -- when no more is to be cloned",
     )
     return Place(code, Area.CLUSTER, what, State.BAD, evidence, risk, closes)
 
@@ -153,7 +154,7 @@ def _member(member: Member) -> Place:
     what = f"{member.kind} {member.name}"
     if member.kind == "unknown":
         return Place("member", Area.CLUSTER, "other servers", State.UNKNOWN, member.detail, _SAME_ROWS)
-    evidence = f"{member.detail or member.kind}; binlog, redo, undo, defaults and TLS are its own settings"
+    evidence = f"{member.detail or member.kind}; binlog, redo, undo, defaults, TLS and the key of its binlog are its own"
     return Place("member", Area.CLUSTER, what, State.ASK, evidence, _SAME_ROWS, _asks(member.name))
 
 

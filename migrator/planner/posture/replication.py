@@ -88,7 +88,7 @@ def _credentials(inventory: Inventory, channels: tuple[Channel, ...]) -> Place:
     if space.encrypted:
         return Place(code, Area.TRANSIT, what, State.ENCRYPTED, f"{where}; the tablespace mysql is encrypted")
     risk = "who has the file mysql.ibd or a copy of it can read the password, as can who may SELECT that table"
-    closes = ("ALTER TABLESPACE mysql ENCRYPTION = 'Y'",)
+    closes = ("ALTER TABLESPACE mysql ENCRYPTION = 'Y'  -- on the source: every replica does it, and needs a keyring",)
     evidence = f"{where}; the tablespace mysql is not encrypted"
     return Place(code, Area.TRANSIT, what, State.CLEAR, evidence, risk, closes)
 
