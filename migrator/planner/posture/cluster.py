@@ -154,7 +154,8 @@ def _member(member: Member) -> Place:
     what = f"{member.kind} {member.name}"
     if member.kind == "unknown":
         return Place("member", Area.CLUSTER, "other servers", State.UNKNOWN, member.detail, _SAME_ROWS)
-    evidence = f"{member.detail or member.kind}; binlog, redo, undo, defaults, TLS and the key of its binlog are its own"
+    own = "binlog and its key, redo, undo, defaults and TLS are its own"
+    evidence = f"{member.detail or member.kind}; {own}"
     return Place("member", Area.CLUSTER, what, State.ASK, evidence, _SAME_ROWS, _asks(member.name))
 
 

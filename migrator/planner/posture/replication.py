@@ -83,11 +83,11 @@ def _credentials(inventory: Inventory, channels: tuple[Channel, ...]) -> Place:
         return Place(code, Area.TRANSIT, what, State.OK, "no channel keeps a user: START REPLICA names it")
     space = next((each for each in inventory.tablespaces if each.name == "mysql"), None)
     where = f"{len(kept)} with a user; a password that was set is in mysql.slave_master_info"
+    risk = "who has the file mysql.ibd or a copy of it can read the password, as can who may SELECT that table"
     if space is None:
-        return Place(code, Area.TRANSIT, what, State.UNKNOWN, f"{where}; the tablespace mysql is not readable")
+        return Place(code, Area.TRANSIT, what, State.UNKNOWN, f"{where}; that tablespace is not readable", risk)
     if space.encrypted:
         return Place(code, Area.TRANSIT, what, State.ENCRYPTED, f"{where}; the tablespace mysql is encrypted")
-    risk = "who has the file mysql.ibd or a copy of it can read the password, as can who may SELECT that table"
     closes = ("ALTER TABLESPACE mysql ENCRYPTION = 'Y'  -- on the source: every replica does it, and needs a keyring",)
     evidence = f"{where}; the tablespace mysql is not encrypted"
     return Place(code, Area.TRANSIT, what, State.CLEAR, evidence, risk, closes)
