@@ -25,6 +25,7 @@ from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.story import Said, conversion, direct, relayed, shadow_copy, tablespace
 from migrator.sql.swap import LOOKS
+from tests.audited import audit_text
 from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
@@ -244,6 +245,11 @@ def test_the_limits_have_every_code() -> None:
     """The page is what `make docs` would write now, and has a place for each group, none for others."""
     assert text_of("limits.md") == limits_text(), "run `make docs`"
     assert groups_in(text_of("limits.md")) == list(CODES)
+
+
+def test_the_audit_has_every_place() -> None:
+    """All codes of places, as they are in the code."""
+    assert text_of("audit-transit.md") == audit_text(), "run `make docs`"
 
 
 def test_every_reason_of_a_blocker_is_in_the_limits() -> None:
