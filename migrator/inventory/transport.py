@@ -103,23 +103,21 @@ def read_transport(session: Session, server: Server, variables: Mapping[str, str
 # -- TLS of the server --------------------------------------------------------------------------------
 
 
-def _interfaces(
-    session: Session, variables: Mapping[str, str], status: Mapping[str, str]
-) -> tuple[Interface, ...] | None:
+def _interfaces(session: Session, variables: Mapping[str, str], status: Mapping[str, str]) -> tuple[Interface, ...]:
     rows = ask(session, _INTERFACES, denied=DENIED | _NO_SUCH)
     if rows:
         return interfaces_from(rows)
-    if "have_ssl" not in variables:
-        return None
-    # Before 8.0.21, or without the right to read that table.
+    # Before 8.0.21, or without the right to read that table; have_ssl went away with 8.4, and a server without TLS
+    # shows no end of its certificate.
+    ending = status.get("Ssl_server_not_after", "")
     return (
         Interface(
             "mysql_main",
-            enabled=variables["have_ssl"].upper() == "YES",
+            enabled=variables.get("have_ssl", "YES" if ending else "NO").upper() == "YES",
             versions=variables.get("tls_version", ""),
             cipher=variables.get("ssl_cipher", ""),
             ciphersuites=variables.get("tls_ciphersuites", ""),
-            not_after=status.get("Ssl_server_not_after", ""),
+            not_after=ending,
         ),
     )
 
@@ -142,11 +140,11 @@ def interfaces_from(rows: Iterable[Row]) -> tuple[Interface, ...]:
     )
 
 
-def _certificate(session: Session, interfaces: tuple[Interface, ...] | None) -> tuple[Certificate | None, str]:
+def _certificate(session: Session, interfaces: tuple[Interface, ...]) -> tuple[Certificate | None, str]:
     tls = session.tls
     try:
         if tls is None:
-            if interfaces and not any(each.enabled for each in interfaces if each.name == "mysql_main"):
+            if not any(each.enabled for each in interfaces if each.name == "mysql_main"):
                 return None, "the server offers no TLS"
             with session.with_tls() as other:
                 tls = other.tls

@@ -118,6 +118,11 @@ def test_without_tls() -> None:
         codes = ("tls", "own-connection", "sessions-in-clear", "certificate")
         assert states(found, *codes) == [State.CLEAR, State.CLEAR, State.CLEAR, State.UNUSED]
         assert not found["tls"].restart
+        # An account without a right on performance_schema is told the same.
+        server.rows("CREATE USER little@'%%' IDENTIFIED WITH sha256_password BY %s", SECRET)
+        server.rows("GRANT PROCESS ON *.* TO little@'%%'")
+        little = look(server, user="little", password=SECRET, get_server_public_key=True)
+        assert states(little, "tls", "certificate") == [State.CLEAR, State.UNUSED]
         with closing(server.connect()) as old:
             close(server, found["tls"])
             found = look(server)
@@ -282,6 +287,7 @@ def test_an_account_without_rights(scene: Scene) -> None:
         codes = ["accounts-without-tls", "old-authentication", "anonymous-accounts", "password-exchange"]
         others = ["sessions-in-clear", "replicas-tls", "channel-tls"]
         assert states(found, *codes, *others) == [State.UNKNOWN] * 7
+        assert states(found, "tls-versions", "tls-ciphers") == [State.OK, State.OK]
         assert states(found, "tls", "certificate-dates", "own-connection") == [
             State.ENCRYPTED,
             State.OK,

@@ -170,9 +170,24 @@ def test_old_versions() -> None:
 
 
 def test_parameter_groups() -> None:
-    """Where SET PERSIST is not for us (RDS, hand-written), the parameter group is named."""
+    """Where SET PERSIST is not for us (RDS and Aurora, hand-written), what there is instead is named."""
     found = look(an_inventory(server=a_server(flavour=Flavour.RDS)), variables={"require_secure_transport": "OFF"})
     assert found["secure-transport"].closes[0].startswith("in the parameter group: require_secure_transport = ON")
+
+    found = look(
+        an_inventory(server=a_server(flavour=Flavour.AURORA, version=(8, 0, 32))),
+        channels=(a_channel(),),
+        certificate=replace(GOOD, names=()),
+    )
+    assert found["channel-tls"].closes[0] == "CALL mysql.rds_stop_replication"
+    assert "rds_set_external_master(" in found["channel-tls"].closes[1]
+    assert not any("openssl" in step or "ALTER INSTANCE" in step for step in found["certificate-names"].closes)
+
+
+def test_our_own_cipher() -> None:
+    """A connection that is encrypted weakly is no good one."""
+    place = look(cipher="AES256-GCM-SHA384", protocol="TLSv1.2")["own-connection"]
+    assert (place.state, place.evidence) == (State.BAD, "TLSv1.2 AES256-GCM-SHA384")
 
 
 def test_interfaces() -> None:

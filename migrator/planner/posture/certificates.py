@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from migrator.model import Inventory, Server
-from migrator.planner.posture.words import end_of, few, now_of, set_variable
+from migrator.planner.posture.words import MANAGED, end_of, few, now_of, set_variable
 from migrator.posture import Area, Place, Posture, State
 from migrator.transport import Certificate
 
@@ -30,12 +30,27 @@ def set_files(server: Server, *, prefix: str = "ssl") -> tuple[str, ...]:
     return tuple(set_variable(server, f"{prefix}_{name}", f"'{FOLDER}/{file}'") for name, file in files)
 
 
+def reload(server: Server, *, channel: str = "") -> tuple[str, ...]:
+    """The statement by which new connections get what was set; nothing where a parameter group does it."""
+    if server.flavour in MANAGED:
+        return ()
+    of = f" FOR CHANNEL {channel}" if channel else ""
+    return (f"{RELOAD}{of}  -- no restart: new connections use it",)
+
+
 def new_certificate(server: Server, *, prefix: str = "ssl", channel: str = "") -> tuple[str, ...]:
     """How to get another certificate and let the server use it without a restart.
 
     New connections get the new one; where the files are no good, ALTER INSTANCE RELOAD TLS fails (3888, seen on 9.7.4)
     and the old one stays.
     """
+    if server.flavour in MANAGED:
+        return (
+            "aws rds describe-db-engine-versions --query 'DBEngineVersions[].[EngineVersion,"
+            "SupportsCertificateRotationWithoutRestart]'  # does it need a restart?",
+            "give clients the provider's bundle of authorities first; aws rds modify-db-instance"
+            " --db-instance-identifier ... --ca-certificate-identifier rds-ca-rsa2048-g1 --apply-immediately",
+        )
     subject = shlex.quote(f"/CN={server.host}")
     names = shlex.quote(f"subjectAltName=DNS:{server.host}")
     return (
@@ -46,7 +61,7 @@ def new_certificate(server: Server, *, prefix: str = "ssl", channel: str = "") -
         f"put ca.pem, server-cert.pem and server-key.pem into {FOLDER}, for the server's user only; with a new"
         " authority, give clients, replicas and members first a file that has both: cat old-ca.pem new-ca.pem > ca.pem",
         *set_files(server, prefix=prefix),
-        (f"{RELOAD} FOR CHANNEL {channel}" if channel else RELOAD) + "  -- no restart: new connections use it",
+        *reload(server, channel=channel),
     )
 
 

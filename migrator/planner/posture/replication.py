@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from migrator.model import Inventory, Server
-from migrator.planner.posture.words import few, missing
+from migrator.planner.posture.words import MANAGED, few, missing
 from migrator.posture import Area, Place, Posture, State
 from migrator.transport import Channel
 
@@ -37,6 +37,13 @@ def _called(channel: Channel) -> str:
 
 def changed(server: Server, name: str, *settings: str) -> tuple[str, ...]:
     """The statements that change a channel in the words of this version: its receiver rests for a moment."""
+    if server.flavour in MANAGED:
+        by = "mysql.rds_set_external_" + ("source" if server.at_least(8, 4) else "master")
+        return (
+            "CALL mysql.rds_stop_replication",
+            f"CALL {by}(...)  -- as it was set up (with auto position: {by}_with_auto_position), ssl_encryption = 1",
+            "CALL mysql.rds_start_replication",
+        )
     new = server.at_least(8, 0, 23)
     stop, start, change = (
         ("STOP REPLICA IO_THREAD", "START REPLICA IO_THREAD", "CHANGE REPLICATION SOURCE TO")

@@ -9,7 +9,7 @@ from typing import Final
 
 from migrator.model import Inventory
 from migrator.planner.posture.accounts import accounts
-from migrator.planner.posture.certificates import FOLDER, RELOAD, certificates, new_certificate, set_files
+from migrator.planner.posture.certificates import FOLDER, certificates, new_certificate, reload, set_files
 from migrator.planner.posture.replication import replication
 from migrator.planner.posture.words import end_of, missing, now_of, set_variable
 from migrator.posture import Area, Place, Posture, State
@@ -62,9 +62,9 @@ def _tls(inventory: Inventory, posture: Posture) -> Iterator[Place]:
             f"tls_channel_status: mysql_main Enabled=No; tls_version='{posture.variables.get('tls_version', '')}'"
         )
         closes = (
+            "see that ssl_ca, ssl_cert and ssl_key name files that are there, in the data folder if without a path",
             set_variable(server, "tls_version", "'TLSv1.2,TLSv1.3'"),
-            f"{RELOAD}  -- no restart; with ca.pem, server-cert.pem and server-key.pem in the data folder,"
-            " or where ssl_ca, ssl_cert and ssl_key say",
+            *reload(server),
         )
         yield Place("tls", area, "TLS", State.CLEAR, evidence, _EVERYTHING, closes)
         return
@@ -79,7 +79,7 @@ def _versions(inventory: Inventory, main: Interface) -> Place:
     if not old:
         return Place("tls-versions", Area.TRANSIT, "versions of TLS", State.OK, evidence)
     risk = f"{', '.join(old)} can be broken by who stands between"
-    closes = (set_variable(inventory.server, "tls_version", "'TLSv1.2,TLSv1.3'"), RELOAD)
+    closes = (set_variable(inventory.server, "tls_version", "'TLSv1.2,TLSv1.3'"), *reload(inventory.server))
     return Place("tls-versions", Area.TRANSIT, "versions of TLS", State.BAD, evidence, risk, closes)
 
 
@@ -94,7 +94,7 @@ def _ciphers(inventory: Inventory, main: Interface) -> Place:
     risk = "who records the traffic can read it later, with the server's key or without: " + ", ".join([*bad, *suites])
     closes = [set_variable(inventory.server, "ssl_cipher", f"'{STRONG}'")] if bad else []
     closes += [set_variable(inventory.server, "tls_ciphersuites", "DEFAULT")] if suites else []
-    return Place(code, Area.TRANSIT, what, State.BAD, evidence, risk, (*closes, RELOAD))
+    return Place(code, Area.TRANSIT, what, State.BAD, evidence, risk, (*closes, *reload(inventory.server)))
 
 
 def _lists(main: Interface) -> list[tuple[str, str]]:
@@ -120,6 +120,10 @@ def _is_strong(name: str) -> bool:
 def _own(posture: Posture) -> Place:
     code, what = "own-connection", "connection of this audit"
     there = posture.transport
+    if weak_ciphers(there.cipher):
+        risk = "who records this connection can read it later, with the server's key or without"
+        closes: tuple[str, ...] = ("close tls-ciphers and tls-versions, and renew the TLS library of this host",)
+        return Place(code, Area.TRANSIT, what, State.BAD, f"{there.protocol} {there.cipher}", risk, closes)
     if there.cipher:
         return Place(code, Area.TRANSIT, what, State.ENCRYPTED, f"{there.protocol} {there.cipher}")
     if there.by_socket:
@@ -206,7 +210,7 @@ def _key_file(inventory: Inventory, posture: Posture) -> Place:
     closes = (
         f"copy the three files to {FOLDER}, which only the server's user may enter",
         *set_files(server),
-        RELOAD,
+        *reload(server),
         "then delete them, ca-key.pem and client-key.pem from the data folder",
     )
     return Place(code, Area.TRANSIT, what, State.BAD, evidence, risk, closes)
