@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from migrator.model import Inventory
-from migrator.planner.posture.words import few, missing, number
+from migrator.planner.posture.words import READ_STATUS, few, grant, number
 from migrator.planner.privileges import account_text
 from migrator.posture import Area, Place, Posture, State
 from migrator.transport import Account
@@ -37,25 +37,24 @@ def accounts(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     found = posture.transport.accounts
     if found is None:
         yield from _unknown(inventory)
-        return
-    yield _without_tls(posture, found)
-    yield _exchange(posture, found)
-    yield _old(found)
-    yield _anonymous(found)
-    yield _empty(inventory, posture)
+    else:
+        yield _without_tls(posture, found)
+        yield _exchange(posture, found)
+        yield _old(found)
+        yield _anonymous(found)
+    yield _empty(posture)
 
 
 def _unknown(inventory: Inventory) -> Iterator[Place]:
     """What none of the accounts' places can say without their columns."""
-    why = missing(inventory.server, ACCOUNT_COLUMNS)
+    closes = (grant(inventory.server, ACCOUNT_COLUMNS),)
     for code, what, risk in (
         ("accounts-without-tls", "accounts without REQUIRE SSL", "they may connect in clear"),
         ("password-exchange", "passwords without TLS", "a password may travel so that others can read it"),
         ("old-authentication", "deprecated ways to log in", "a password may be guessed from what is on the network"),
         ("anonymous-accounts", "accounts without a name", "whoever reaches the server may log in"),
-        ("empty-passwords", "accounts without a password", "whoever knows the name may log in"),
     ):
-        yield Place(code, Area.TRANSIT, what, State.UNKNOWN, why, risk)
+        yield Place(code, Area.TRANSIT, what, State.UNKNOWN, "mysql.user is not readable", risk, closes)
 
 
 # -- who may ------------------------------------------------------------------------------------------
@@ -153,14 +152,16 @@ def _anonymous(found: Sequence[Account]) -> Place:
     return Place(code, Area.TRANSIT, what, State.BAD, evidence, risk, closes)
 
 
-def _empty(inventory: Inventory, posture: Posture) -> Place:
+def _empty(posture: Posture) -> Place:
     code, what = "empty-passwords", "accounts without a password"
     risk = "whoever knows the name may log in"
     found = posture.transport.empty_passwords
     if found is None:
-        ours = missing(inventory.server, "SELECT (authentication_string) ON mysql.user")
-        why = f"{ours}, by which it could read what passwords are checked against: better ask as root"
-        closes = ("SELECT User, Host FROM mysql.user WHERE authentication_string = '' AND account_locked = 'N'",)
+        why = "mysql.user.authentication_string is not readable, and better so: passwords are checked against it"
+        closes = (
+            "SELECT User, Host, plugin FROM mysql.user WHERE authentication_string = '' AND account_locked = 'N'"
+            "  -- as root",
+        )
         return Place(code, Area.TRANSIT, what, State.UNKNOWN, why, risk, closes)
     # Who has to show a certificate needs no password.
     open_ones = [a for a in found if a.requires not in {"X509", "SPECIFIED"}]
@@ -178,8 +179,8 @@ def _sessions(inventory: Inventory, posture: Posture) -> Place:
     connected = posture.transport.connected
     risk = "their statements and rows can be read on the network"
     if connected is None:
-        why = missing(inventory.server, "SELECT ON performance_schema.*") + " (or performance_schema=OFF)"
-        return Place(code, Area.TRANSIT, what, State.UNKNOWN, f"performance_schema.threads is {why}", risk)
+        why = "performance_schema.threads is not readable, or performance_schema is OFF"
+        return Place(code, Area.TRANSIT, what, State.UNKNOWN, why, risk, (grant(inventory.server, READ_STATUS),))
     ways = Counter({"TCP/IP": 0, "SSL/TLS": 0, "Socket": 0})
     for each in connected:
         ways[each.way] += each.count

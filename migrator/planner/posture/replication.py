@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from migrator.model import Inventory, Server
-from migrator.planner.posture.words import MANAGED, few, missing
+from migrator.planner.posture.words import MANAGED, READ_STATUS, few, grant
 from migrator.posture import Area, Place, Posture, State
 from migrator.transport import Channel
 
@@ -17,8 +17,8 @@ def replication(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     """For each channel its TLS and what it verifies, where its password is, and who is sent the binary log."""
     channels = posture.transport.channels
     if channels is None:
-        why = missing(inventory.server, "SELECT ON performance_schema.*")
-        yield Place("channel-tls", Area.TRANSIT, "replication channels", State.UNKNOWN, why, _ROWS)
+        why, closes = "replication_connection_configuration is not readable", (grant(inventory.server, READ_STATUS),)
+        yield Place("channel-tls", Area.TRANSIT, "replication channels", State.UNKNOWN, why, _ROWS, closes)
     elif not channels:
         yield Place("channel-tls", Area.TRANSIT, "replication channels", State.UNUSED, "none: not a replica")
     for channel in channels or ():
@@ -104,8 +104,8 @@ def _replicas(inventory: Inventory, posture: Posture) -> Place:
     code, what = "replicas-tls", "readers of the binary log"
     connected = posture.transport.connected
     if connected is None:
-        why = f"performance_schema.threads is {missing(inventory.server, 'SELECT ON performance_schema.*')}"
-        return Place(code, Area.TRANSIT, what, State.UNKNOWN, why, _ROWS)
+        why = "performance_schema.threads is not readable, or performance_schema is OFF"
+        return Place(code, Area.TRANSIT, what, State.UNKNOWN, why, _ROWS, (grant(inventory.server, READ_STATUS),))
     dumps = [each for each in connected if each.sent_binlog]
     if not dumps:
         return Place(code, Area.TRANSIT, what, State.UNUSED, "no session is being sent it now")

@@ -11,13 +11,12 @@ from migrator.model import Inventory
 from migrator.planner.posture.accounts import accounts
 from migrator.planner.posture.certificates import FOLDER, certificates, new_certificate, reload, set_files
 from migrator.planner.posture.replication import replication
-from migrator.planner.posture.words import end_of, missing, now_of, set_variable
+from migrator.planner.posture.words import READ_STATUS, end_of, grant, now_of, set_variable
 from migrator.posture import Area, Place, Posture, State
 from migrator.transport import Interface
 
 _GOOD_VERSIONS: Final = frozenset({"TLSV1.2", "TLSV1.3"})
 _EVERYTHING: Final = "whoever is on the network reads every statement and every row"
-_PS: Final = "SELECT ON performance_schema.*"
 STRONG: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
@@ -50,12 +49,8 @@ def _tls(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     area, server = Area.TRANSIT, inventory.server
     main = main_interface(posture)
     if main is None:
-        why = missing(server, _PS)
-        if posture.transport.cipher:
-            evidence = f"this connection has {posture.transport.protocol}; the server's settings are {why}"
-            yield Place("tls", area, "TLS", State.ENCRYPTED, evidence)
-        else:
-            yield Place("tls", area, "TLS", State.UNKNOWN, f"tls_channel_status is {why}", _EVERYTHING)
+        why, right = "tls_channel_status is not readable", (grant(server, READ_STATUS),)
+        yield Place("tls", area, "TLS", State.UNKNOWN, why, _EVERYTHING, right)
         return
     if not main.enabled:
         evidence = (
@@ -158,8 +153,8 @@ def _admin(inventory: Inventory, posture: Posture) -> Place:
     found = {each.name: each for each in posture.transport.interfaces or ()}
     where = f"admin_address={address}, admin_port={posture.variables.get('admin_port', '')}"
     if "mysql_admin" not in found:
-        why = f"{where}; tls_channel_status has no row of it, or is {missing(inventory.server, _PS)}"
-        return Place(code, Area.TRANSIT, what, State.UNKNOWN, why, _EVERYTHING)
+        why, right = f"{where}; tls_channel_status has no row of it, or is not readable", READ_STATUS
+        return Place(code, Area.TRANSIT, what, State.UNKNOWN, why, _EVERYTHING, (grant(inventory.server, right),))
     admin, main = found["mysql_admin"], found.get("mysql_main")
     # Without settings of its own it uses those of the main interface.
     used = admin if admin.enabled else main

@@ -21,10 +21,13 @@ def set_variable(server: Server, name: str, value: str) -> str:
     return f"SET PERSIST {name} = {value}"
 
 
-def missing(server: Server, right: str) -> str:
-    """`not readable: GRANT ... is missing`."""
+READ_STATUS = "SELECT ON performance_schema.*"
+
+
+def grant(server: Server, right: str) -> str:
+    """The GRANT that gives our account the right, which names what it is on: `SELECT ON mysql.user`."""
     account = account_text(server.account) if server.account else "'migrator'@'%'"
-    return f"not readable, for want of: GRANT {right} TO {account}"
+    return f"GRANT {right} TO {account}"
 
 
 def few(names: Sequence[object]) -> str:
