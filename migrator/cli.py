@@ -119,16 +119,19 @@ def audit(
     """
     from migrator.cli_plan import read_ours
     from migrator.inventory import read_inventory, unreadable
+    from migrator.inventory.posture import read_posture
     from migrator.planner.around import look_around, real_bytes
     from migrator.planner.gates import gates
     from migrator.planner.methods import choose
     from migrator.planner.plan import Attestations, Policy
+    from migrator.planner.posture import places
     from migrator.report.audit import audit_exit_code, audit_html, audit_json, audit_of, audit_text
 
     out = output(file)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
     with call.session("audit") as session:
         inventory, ours = read_inventory(session, wanted=scope.wants), read_ours(session)
+        posture = read_posture(session, inventory.server)
     check_scope(scope, inventory)
     around = look_around(inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays)
     findings = gates(inventory.server, Attestations(), schemas=inventory.schemas)
@@ -136,6 +139,7 @@ def audit(
     value = audit_of(
         inventory,
         findings,
+        places(inventory, posture),
         choose=lambda table: choose(table, inventory.server, Policy(), around),
         size_of=lambda table: real_bytes(table, around),
     )

@@ -123,6 +123,25 @@ class Session:
             like=self,
         )
 
+    @property
+    def tls(self) -> driver.Tls | None:
+        """What the TLS of this connection is like; None if it has none."""
+        return driver.tls_of(self._connection)
+
+    @property
+    def by_socket(self) -> bool:
+        """True if it goes through a socket file of this machine."""
+        return self._to.socket is not None
+
+    def with_tls(self) -> Session:
+        """A second session to the same server, through TLS whatever ours is like. `ServerUnreachable` if it has none.
+
+        The certificate is not verified unless ours is: it is for looking at it.
+        """
+        mode = self._to.ssl_mode if self._to.ssl_mode.startswith("VERIFY") else "REQUIRED"
+        to = replace(self._to, ssl_mode=mode)
+        return Session(to, purpose=self._purpose, server_uuid=self.server_uuid, clock=self._clock, like=self)
+
     def elsewhere(
         self, host: str, port: int, *, server_uuid: str, timeout_seconds: int = 3, answer_seconds: int | None = None
     ) -> Session:

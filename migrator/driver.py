@@ -94,6 +94,24 @@ def encrypted(connection: Any) -> bool:
     return isinstance(connection._sock, ssl.SSLSocket)
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What TLS of a connection is like, and the certificate that the server has shown."""
+
+    cipher: str
+    protocol: str
+    certificate: bytes = field(repr=False)
+    """DER; not verified by being here."""
+
+
+def tls_of(connection: Any) -> Tls | None:
+    """What the connection's TLS is like; None if it has none."""
+    if not encrypted(connection):
+        return None
+    cipher, _, _ = connection._sock.cipher()
+    return Tls(cipher, connection._sock.version(), connection._sock.getpeercert(binary_form=True))
+
+
 def _connect_with_tls(to: Connect, options: dict[str, Any]) -> Any:
     """Connect; with PREFERRED fall back to no TLS only where the server does not offer it."""
     try:

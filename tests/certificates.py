@@ -10,10 +10,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 _DAY = timedelta(days=1)
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,26 @@ class Authority:
         self._folder, self._name = folder, name
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._subject = _called(f"authority {name}")
-        unsigned = _builder(self._subject, self._subject, self._key.public_key(), expired=False)
+        unsigned = _builder(self._subject, self._subject, self._key.public_key(), valid_for=3 * _DAY)
         unsigned = unsigned.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.file = folder / f"{name}-ca.pem"
         self.file.write_bytes(unsigned.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def certificate(
-        self, name: str, names: Sequence[str] = (), *, expired: bool = False, passphrase: str | None = None
+        self,
+        name: str,
+        names: Sequence[str] = (),
+        *,
+        expired: bool = False,
+        passphrase: str | None = None,
+        common_name: str = "",
+        key: Key | None = None,
+        valid_for: timedelta | None = None,
     ) -> Certificate:
-        """A certificate for DNS names and IP addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        unsigned = _builder(_called(name), self._subject, key.public_key(), expired=expired)
+        """A certificate for DNS names and IP addresses, three days long; its common name is `name` unless given."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        until = valid_for or (-_DAY if expired else 3 * _DAY)
+        unsigned = _builder(_called(common_name or name), self._subject, key.public_key(), valid_for=until)
         unsigned = unsigned.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         if names:
             unsigned = unsigned.add_extension(x509.SubjectAlternativeName([_name(n) for n in names]), critical=False)
@@ -76,7 +87,7 @@ def _called(name: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, expired: bool
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, *, valid_for: timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -86,7 +97,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - 3 * _DAY)
-        .not_valid_after(now - _DAY if expired else now + 3 * _DAY)
+        .not_valid_after(now + valid_for)
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 
 from migrator.model import Finding, Inventory, Keyring, Method, Server, Table, TablespaceKind
 from migrator.planner.checks import NO_DATA_ENGINES
 from migrator.planner.methods import Choice
+from migrator.posture import OPEN, Place
 from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_html, as_text, left, right, wrapping
 from migrator.report.documents import as_json
 from migrator.report.findings import finding_items
@@ -24,6 +26,7 @@ _ENCRYPTED_IF_ON = (
 def audit_of(
     inventory: Inventory,
     findings: Iterable[Finding],
+    places: Iterable[Place] = (),
     *,
     choose: Callable[[Table], Choice],
     size_of: Callable[[Table], int],
@@ -36,6 +39,7 @@ def audit_of(
         findings=tuple(findings),
         tables=tuple(sorted(tables, key=lambda t: (not t.in_clear, -t.size_bytes, t.name))),
         tablespaces=inventory.tablespaces,
+        places=tuple(places),
     )
 
 
@@ -58,8 +62,8 @@ def _audited(table: Table, choice: Choice, size_bytes: int) -> AuditTable:
 
 
 def audit_exit_code(audit: Audit) -> int:
-    """1 if anything that was looked at lies in clear, else 0."""
-    return 1 if any(t.in_clear for t in audit.tables) else 0
+    """1 if anything that was looked at lies in clear, or a place is not closed, else 0."""
+    return 1 if any(t.in_clear for t in audit.tables) or any(p.state in OPEN for p in audit.places) else 0
 
 
 def audit_text(audit: Audit) -> str:
@@ -97,6 +101,7 @@ def _blocks(audit: Audit) -> list[Block]:
         Heading("The server"),
         Grid((left("what"), wrapping("state")), tuple(_posture(server))),
     ]
+    blocks += _places(audit.places)
     if audit.findings:
         blocks += [Heading("Findings"), finding_items(audit.findings)]
     blocks += [Heading("Tables"), _table_grid(audit.tables)] if audit.tables else []
@@ -107,6 +112,14 @@ def _blocks(audit: Audit) -> list[Block]:
         rows = tuple((s.name, str(s.kind), about(s.file_bytes), "yes" if s.encrypted else "NO") for s in shared)
         columns = (wrapping("tablespace"), left("kind"), right("file"), left("encrypted"))
         blocks += [Heading("Shared tablespaces"), Grid(columns, rows)]
+    return blocks
+
+
+def _places(places: Iterable[Place]) -> list[Block]:
+    blocks: list[Block] = []
+    for area, found in itertools.groupby(places, key=lambda place: place.area):
+        rows = tuple((p.what, str(p.state), p.evidence) for p in found)
+        blocks += [Heading(str(area).capitalize()), Grid((wrapping("what"), left("state"), wrapping("evidence")), rows)]
     return blocks
 
 

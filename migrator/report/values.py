@@ -12,6 +12,7 @@ from typing import Literal
 from migrator.model import Blocker, Finding, Method, Server, TableName, Tablespace
 from migrator.planner.control import Wishes
 from migrator.planner.plan import Estimate
+from migrator.posture import Place
 from migrator.sql.story import Said
 
 Outcomes = Literal["done", "skipped", "refused", "failed", "stopped", "given-up", "person", "left"]
@@ -76,6 +77,7 @@ class Audit:
     findings: tuple[Finding, ...]
     tables: tuple[AuditTable, ...]
     tablespaces: tuple[Tablespace, ...]
+    places: tuple[Place, ...] = ()
 
 
 # -- dry-run ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.story import Said, conversion, direct, relayed, shadow_copy, tablespace
 from migrator.sql.swap import LOOKS
+from tests.audited import audit_text
 from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
@@ -246,6 +247,11 @@ def test_the_limits_have_every_code() -> None:
     assert groups_in(text_of("limits.md")) == list(CODES)
 
 
+def test_the_audit_has_every_place() -> None:
+    """All codes of places, as they are in the code."""
+    assert text_of("audit-transit.md") == audit_text(), "run `make docs`"
+
+
 def test_every_reason_of_a_blocker_is_in_the_limits() -> None:
     """People see these words while they wait."""
     assert all(reason in text_of("limits.md") for reason in reasons_of_blockers())
@@ -433,13 +439,15 @@ def test_the_figures_are_those_of_the_code() -> None:
 
 LAYERS: Final = {
     "model": set[str](),
+    "transport": set[str](),
+    "posture": {"transport"},
     "sql": {"model"},
     "sql_errors": set[str](),
     "driver": {"sql_errors", "errors"},
     "db": {"sql", "driver", "sql_errors", "clock", "errors"},
-    "inventory": {"model", "sql", "db", "sql_errors", "errors"},
-    "planner": {"model", "sql", "errors"},
-    "report": {"model", "sql", "planner", "events", "clock"},
+    "inventory": {"model", "posture", "transport", "sql", "db", "sql_errors", "errors", "option_files"},
+    "planner": {"model", "posture", "transport", "sql", "errors"},
+    "report": {"model", "posture", "sql", "planner", "events", "clock"},
     "proof": {"model", "db", "inventory", "report", "clock", "errors"},
     "engine": {"model", "sql", "db", "sql_errors", "inventory", "planner", "report", "events", "clock", "errors"},
 }
