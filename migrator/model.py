@@ -12,13 +12,16 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """A schema and a table, exactly as the server spells them; `sql.names.qualified` quotes them."""
+    """A schema and a table, exactly as the server spells them; `sql.names.qualified` quotes them.
+
+    Without a name: every table of the schema, for whoever waits until nobody uses one.
+    """
 
     schema: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
+        return f"{self.schema}.{self.name or '*'}"
 
 
 class Flavour(StrEnum):
@@ -41,6 +44,7 @@ class Method(StrEnum):
     DIRECT_ALTER = "direct-alter"
     TABLESPACE = "tablespace"
     CONVERT = "convert"
+    SETTING = "setting"
     SKIP = "skip"
     REFUSE = "refuse"
 

@@ -36,7 +36,7 @@ _WANTED: Final = """
     sql_generate_invisible_primary_key show_gipk_in_create_table_and_information_schema max_allowed_packet
 
     read_only super_read_only innodb_read_only offline_mode innodb_force_recovery require_secure_transport
-    partial_revokes event_scheduler performance_schema
+    partial_revokes event_scheduler performance_schema persisted_globals_load
     explain_format sql_mode time_zone system_time_zone log_output general_log slow_query_log
 """
 VARIABLES: Final = frozenset(_WANTED.split())
