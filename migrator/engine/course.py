@@ -57,7 +57,7 @@ class Course:
         with self._lock:
             if step.table is not None and not self._wanted.wants(step.table):
                 return "not begun: it is not among the tables that this call was asked for"
-            if step.kind == "setting" and self._wanted != Scope():
+            if step.kind == "setting" and step.setting_name not in LOGS and self._wanted != Scope():
                 return "not begun: this call was asked for certain tables; apply without them sets it"
             if not self._why_not and (over := self._bounds.over()):
                 self._end(over)

@@ -539,7 +539,10 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "A variable or schema that the plan would set is not there any more, or (`log_bin`) not in use.",
         ),
         _depends(
-            "setting-changed", "A setting of the plan would be made in another way now; the way is shown.", "plan again"
+            "setting-changed",
+            "A setting of the plan would be made in another way now; or a log was encrypted when the plan was made, and"
+            " is not now.",
+            "plan again",
         ),
         _goes_on(
             "schema-new", "A schema that the plan does not know, whose new tables are born in clear.", "plan again"

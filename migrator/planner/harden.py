@@ -45,7 +45,7 @@ _VARIABLES: Final = {
 """In the order in which they are switched on; schemas come before `default_table_encryption`."""
 
 LOGS: Final = frozenset({BINLOG, REDO, UNDO})
-"""While one of these is off, what is copied is written in clear."""
+"""While one of these is off, what is copied is written in clear: so a plan that takes it for on is void then."""
 
 
 def is_on(server: Server, variable: str) -> bool:
@@ -226,6 +226,9 @@ def setting_drift(step: Step, inventory: Inventory, changes: tuple[str, ...] | N
     if setting_is_on(step, inventory):
         return [Finding("encrypted-meanwhile", "is on by now", subject=step.name)] if acts else []
     if step.method is Method.SKIP and any(f.code == "already-on" for f in step.findings):
+        if step.setting_name in LOGS:
+            message = "was on when the plan was made, and is off now: what is copied would be written in clear"
+            return [Finding("setting-changed", message, "plan again, and review that", blocks=True, subject=step.name)]
         return [
             Finding("in-clear-now", "was on when the plan was made, and is off now", "plan again", subject=step.name)
         ]

@@ -256,12 +256,14 @@ def drifted(before: Inventory, after: Inventory) -> list[tuple[str, str, bool]]:
 
 
 def test_drift() -> None:
-    """On by now: nothing to do. Off by now: said. Gone: said. To be set in another way: the plan is void."""
+    """On by now: nothing to do. Off by now: said, and void if it is a log. Gone: said. Set in another way: void."""
     plain = inventory_of(a_plain_server())
     assert drifted(plain, plain) == []
     on = inventory_of(a_plain_server(binlog_encryption="ON"))
     assert drifted(plain, on) == [("encrypted-meanwhile", "@@binlog_encryption", False)]
-    assert drifted(on, plain) == [("in-clear-now", "@@binlog_encryption", False)]
+    assert drifted(on, plain) == [("setting-changed", "@@binlog_encryption", True)]
+    default = inventory_of(a_plain_server(default_table_encryption="ON"))
+    assert drifted(default, plain) == [("in-clear-now", "@@default_table_encryption", False)]
     gone = inventory_of(a_plain_server(log_bin="OFF"))
     assert drifted(plain, gone) == [("setting-gone", "@@binlog_encryption", False)]
     other = drifted(plain, inventory_of(a_plain_server(persisted_globals_load="OFF")))

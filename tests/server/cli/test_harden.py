@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -196,7 +198,7 @@ def test_rows_are_in_no_log_any_more(desk: Desk) -> None:
     binlog = all_logs(desk)[-1]
     assert binlog.read_bytes()[:4] == PLAIN_BINLOG
     kinds = {one.rstrip("0123456789").rstrip("_.") for one in found(before, *all_logs(desk))}
-    assert kinds >= {"undo", "binlog"}, kinds
+    assert kinds >= {"#ib_redo", "undo", "binlog"}, kinds
     assert desk.migrator("apply", harden(desk, "binlog,redo,undo")).code == 0
     write_canary(desk, after)
     newest = all_logs(desk)[-1]
@@ -344,18 +346,24 @@ def test_switched_on_meanwhile(desk: Desk) -> None:
 
 
 def test_switched_off_meanwhile(desk: Desk) -> None:
-    """What was on when the plan was made, and is off now, is said and ends with 1; so does `verify` if a run set it."""
+    """A plan that takes a log for encrypted is void when it is not (2); another setting is said (1); `verify` says so."""
     tables(desk)
-    assert desk.migrator("apply", harden(desk, "redo")).code == 0
-    plan = harden(desk, "redo,undo")
+    assert desk.migrator("apply", harden(desk, "redo,schemas")).code == 0
+    plan = harden(desk, "redo,undo,schemas")
     assert "@@innodb_redo_log_encrypt: skip" in steps_of(plan)
-    desk.run("SET GLOBAL innodb_redo_log_encrypt = OFF")
-    ran = desk.migrator("apply", plan)
-    assert ran.code == 1, ran
-    ran.says("in-clear-now")
+    desk.run("SET GLOBAL innodb_redo_log_encrypt = OFF", f"ALTER SCHEMA {SCHEMA} DEFAULT ENCRYPTION = 'N'")
+    with desk.untouched():
+        ran = desk.migrator("apply", plan)
+    assert ran.code == 2, ran
+    ran.says("@@innodb_redo_log_encrypt: was on when the plan was made, and is off now")
     verified = desk.migrator("verify")
     assert verified.code == 1
-    assert "In clear although a run encrypted it: @@innodb_redo_log_encrypt" in verified.out
+    said = "In clear although a run encrypted it: @@innodb_redo_log_encrypt"
+    assert said in " ".join(verified.out.split())
+    desk.run("SET GLOBAL innodb_redo_log_encrypt = ON")
+    again = desk.migrator("apply", plan)
+    assert again.code == 1, again
+    again.says("in-clear-now")
 
 
 @pytest.mark.parametrize("at", ["SET PERSIST binlog_encryption", "ALTER SCHEMA", "SET PERSIST table_encryption"])
@@ -394,16 +402,21 @@ def test_a_log_that_cannot_be_encrypted_ends_the_run(desk: Desk) -> None:
     assert not desk.encrypted("t")
 
 
-def test_a_call_for_certain_tables_sets_nothing(desk: Desk) -> None:
-    """`apply --tables` leaves settings to a call without it; `--max-tables` does not count them."""
+def test_a_call_for_certain_tables(desk: Desk) -> None:
+    """`apply --tables` encrypts the logs and leaves other settings to a call without it; `--max-tables` counts none."""
     tables(desk)
     plan = harden(desk)
     one = desk.migrator("apply", plan, f"--tables={SCHEMA}.small")
     assert one.code == 1, one
-    assert not any(values(desk).values())
+    assert [name for name, value in values(desk).items() if value] == list(VARIABLES[:3])
+    assert not born_encrypted(desk)
+    desk.table("u", rows=20)
+    plan = harden(desk)
     first = desk.migrator("apply", plan, "--max-tables=1")
-    assert first.code in {0, 75}, first
-    assert values(desk)["binlog_encryption"] == 1
+    assert first.code == 75, first
+    assert [name for name, value in values(desk).items() if value] == list(VARIABLES[:4])
+    assert born_encrypted(desk)
+    assert [desk.encrypted(table) for table in ("small", "u", "t")] == [True, True, False]
     last = desk.migrator("apply", plan)
     assert last.code == 0, last
     assert all(values(desk).values())
@@ -446,6 +459,34 @@ def test_a_schema_in_use(desk: Desk) -> None:
     (moment,) = [event for event in ran.of("Moment") if event["purpose"] == "schema default"]
     assert moment["held_seconds"] < 5
     desk.assert_equal("t")
+
+
+def test_a_schema_under_load(desk: Desk) -> None:
+    """Short transactions of several sessions on two tables go on meanwhile, without an error; then it is done."""
+    tables(desk)
+    plan = harden(desk, "schemas")
+    over = threading.Event()
+    done: list[int] = []
+
+    def write(n: int) -> None:
+        with closing(desk.connect(autocommit=False)) as connection, connection.cursor() as cursor:
+            while not over.wait(0.02):
+                cursor.execute(f"SELECT COUNT(*) FROM small WHERE n < {n}")
+                cursor.execute(f"UPDATE t SET extra = 'w' WHERE n = {10 + n}")
+                connection.commit()
+                done.append(n)
+
+    with ThreadPoolExecutor(3) as pool:
+        application = [pool.submit(write, n) for n in range(3)]
+        try:
+            until(lambda: len(done) > 20, "the application is at work")
+            ran = desk.migrator("apply", plan)
+        finally:
+            over.set()
+        for one in application:
+            one.result()
+    assert ran.code == 0, ran
+    assert born_encrypted(desk)
 
 
 def test_a_schema_that_is_always_in_use(desk: Desk) -> None:
