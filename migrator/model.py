@@ -290,6 +290,8 @@ class Server:
     keyring: Keyring
     variables: dict[str, str] = field(default_factory=dict)
     """Global variables that matter, by name; absent if the server does not know them."""
+    fleeting: frozenset[str] = frozenset()
+    """Variables of encryption that were set while it runs and are not persisted: the next start forgets them."""
     privileges: frozenset[str] = frozenset()
     """Global privileges of our account, upper case, active roles included; 'ALL' where all are held."""
     schema_privileges: dict[str, frozenset[str]] = field(default_factory=dict)

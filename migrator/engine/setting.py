@@ -7,6 +7,7 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.engine.journal import Journal
+from migrator.engine.journal_steps import StepRow
 from migrator.engine.moment import FIRST_PATIENCE_SECONDS, strike, tell
 from migrator.engine.work import Work
 from migrator.errors import Failed, SourceChanged
@@ -52,6 +53,16 @@ def was_before(session: Session, step: Step) -> str:
     return json.dumps(read_undo_spaces(session)) if step.setting_name == UNDO else ""
 
 
+def where_it_is(session: Session, step: Step) -> str:
+    """The server that has it now; the journal replicates, and a variable does not. Nothing for a schema, which does."""
+    return "" if step.schema_name else session.server_uuid
+
+
+def is_of(row: StepRow, server_uuid: str) -> bool:
+    """True for a setting that a run has switched on for this server."""
+    return row.kind == "setting" and row.definition in {"", server_uuid}
+
+
 def by_hand(session: Session, journal: Journal, plan: Plan) -> tuple[str, ...]:
     """What a person can do about logs that were written in clear before, as statements; none where none is left.
 
@@ -62,9 +73,8 @@ def by_hand(session: Session, journal: Journal, plan: Plan) -> tuple[str, ...]:
     if "binlog" in plan.policy.harden and (old := read_old_binlogs(session)).first_kept:
         found.append(purge_binlogs(old.first_kept))
     if "undo" in plan.policy.harden:
-        noted = [
-            s for s in journal.steps(session, states=["done"]) if (s.kind, s.table.name) == ("setting", f"@@{UNDO}")
-        ]
+        done = journal.steps(session, states=["done"])
+        noted = [row for row in done if row.table.name == f"@@{UNDO}" and is_of(row, session.server_uuid)]
         before = json.loads(noted[-1].source_ids or "{}") if noted else {}
         if left := not_emptied(before, read_undo_spaces(session)):
             found += empty_undo(left)

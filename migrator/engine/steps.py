@@ -26,7 +26,7 @@ from migrator.engine.outcomes import Seen, leftovers, outcome_of, told
 from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
-from migrator.engine.setting import is_set, put, was_before
+from migrator.engine.setting import is_set, put, was_before, where_it_is
 from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
 from migrator.engine.work import Limits, Work, limits_of, work_on
@@ -134,7 +134,8 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         if step.method is Method.REFUSE:
             remedy = next((finding.remedy for finding in step.findings if finding.blocks), "")
             return outcome_of(step, "refused", message=step.why, remedy=remedy, in_clear=True)
-        return outcome_of(step, "skipped", message=step.why)
+        said = "the plan says to skip it" if step.kind == "setting" and step.sql else step.why
+        return outcome_of(step, "skipped", message=said)
     listen = Seen(step, run.listen)
     began, held = run.clock.monotonic(), run.lease.held_seconds
     aside: PutAside | None = None
@@ -388,7 +389,7 @@ def _limits(run: Run, step: Step) -> Limits:
     return replace(limits, workers=max(limits.workers, asked)) if asked and step.workers is None else limits
 
 
-def _begin_other(run: Run, step: Step, listen: Listener, *, source_ids: str = "") -> Work:
+def _begin_other(run: Run, step: Step, listen: Listener, *, source_ids: str = "", definition: str = "") -> Work:
     """The work on a tablespace or a setting: gone on with where the journal has it open, else begun."""
     name = step.noted_as
     open_step = run.journal.open_step(run.session, name, kind=step.kind)
@@ -400,6 +401,7 @@ def _begin_other(run: Run, step: Step, listen: Listener, *, source_ids: str = ""
             method=step.method,
             run_id=run.run_id,
             source_ids=source_ids,
+            definition=definition,
             bytes_expected=step.facts.data_bytes,
         )
     else:
@@ -418,7 +420,8 @@ def _setting(run: Run, step: Step, listen: Listener) -> str:
                 if open_step := run.journal.open_step(run.session, step.noted_as, kind=step.kind):
                     run.journal.close_step(run.session, open_step.id, "done")
                 return "already on"
-            work = _begin_other(run, step, listen, source_ids=was_before(run.session, step))
+            before, where = was_before(run.session, step), where_it_is(run.session, step)
+            work = _begin_other(run, step, listen, source_ids=before, definition=where)
             put(work, step)
             run.journal.close_step(run.session, work.step_id, "done")
             return ""

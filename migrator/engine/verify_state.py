@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
+from migrator.engine.setting import is_of
 from migrator.errors import MissingPrivilege
 from migrator.model import Inventory, Table, TablespaceKind
 from migrator.planner.harden import is_on
@@ -44,9 +45,9 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
 
 
 def _settings(steps: list[StepRow], scope: Scope, inventory: Inventory) -> Iterator[Proof]:
-    """What runs have switched on, if all is asked for, and the defaults of schemas in scope: are they still on?"""
+    """What runs have switched on here, if all is asked for, and the defaults of schemas in scope: are they still on?"""
     server = inventory.server
-    for name in dict.fromkeys(step.table.name for step in steps if step.kind == "setting"):
+    for name in dict.fromkeys(step.table.name for step in steps if is_of(step, server.server_uuid)):
         variable = name.removeprefix("@@")
         schema = next((one for one in inventory.schemas if name == f"schema {one.name}"), None)
         if schema and scope.wants_schema(schema.name) and not scope.tables:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import Session
+from migrator.inventory.ask import ask
 from migrator.inventory.blockers import read_blockers
 from migrator.inventory.flavour import flavour_of, version_of
 from migrator.inventory.grants import read_grants
@@ -12,6 +13,7 @@ from migrator.inventory.keyring import read_keyring
 from migrator.inventory.topology import read_topology
 from migrator.inventory.versions import must_be_readable, statements
 from migrator.model import Server
+from migrator.sql.settings import VARIABLES as ENCRYPTION
 
 _WANTED: Final = """
     version version_comment version_compile_os server_id server_uuid hostname port basedir datadir tmpdir
@@ -45,6 +47,20 @@ VARIABLES: Final = frozenset(_WANTED.split())
 _NDB: Final = "SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'ndbcluster' AND SUPPORT IN ('YES', 'DEFAULT')"
 
 
+_FLEETING: Final = (
+    "SELECT i.VARIABLE_NAME FROM performance_schema.variables_info AS i"
+    " LEFT JOIN performance_schema.persisted_variables AS p ON p.VARIABLE_NAME = i.VARIABLE_NAME"
+    " AND p.VARIABLE_VALUE <> 'OFF' AND @@GLOBAL.persisted_globals_load"
+    " WHERE i.VARIABLE_SOURCE = 'DYNAMIC' AND p.VARIABLE_NAME IS NULL"
+    f" AND i.VARIABLE_NAME IN ({', '.join(['%s'] * len(ENCRYPTION))})"
+)
+
+
+def _fleeting(session: Session) -> frozenset[str]:
+    """What was set by SET GLOBAL only; nothing where our account may not see it."""
+    return frozenset(str(name) for (name,) in ask(session, _FLEETING, ENCRYPTION) or ())
+
+
 def read_server(session: Session) -> Server:
     """Read the server's facts with about 25 statements. Changes nothing, locks nothing, waits for nobody.
 
@@ -71,6 +87,7 @@ def read_server(session: Session) -> Server:
         datadir=known.get("datadir", ""),
         keyring=read_keyring(session, words, known),
         variables={name: value for name, value in sorted(known.items()) if name in VARIABLES},
+        fleeting=_fleeting(session),
         privileges=grants.everywhere,
         schema_privileges=dict(grants.within),
         account=grants.account,

@@ -462,8 +462,8 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _goes_on(
             "not-persisted",
-            "The setting is on until the next start: `persisted_globals_load` is OFF, or `mysqld-auto.cnf` could not be"
-            " written.",
+            "The setting is on until the next start: `persisted_globals_load` is OFF, `mysqld-auto.cnf` could not be"
+            " written, or somebody has said SET GLOBAL and no more.",
             "the line for my.cnf that is shown",
         ),
         _goes_on(

@@ -95,8 +95,10 @@ def _of_variable(variable: str, of: _Variable, server: Server) -> Step:
     lines = variable_definition(variable, server)
     name = f"@@{variable}"
     if is_on(server, variable):
-        on = Finding("already-on", "is on", subject=name)
-        return _step(variable, Method.SKIP, "already on.", (on,), (), lines)
+        on = [Finding("already-on", "is on", subject=name)]
+        if variable in server.fleeting:
+            on.append(not_persisted(variable, "it was set while the server runs, and nothing says so to the next one"))
+        return _step(variable, Method.SKIP, "already on.", tuple(on), (), lines)
     statement = switch_on(variable, persist=persists(server))
     estimate = Estimate(seconds_low=0.0, seconds_high=0.1, calibration=MEASURED)
     found = tuple(_about_variable(variable, server))

@@ -130,6 +130,14 @@ def test_what_is_on_is_skipped() -> None:
         assert not found[name].sql
 
 
+def test_what_is_on_until_the_next_start() -> None:
+    """SET GLOBAL alone: nothing to do now, and the line for my.cnf is said."""
+    server = replace(a_plain_server(innodb_redo_log_encrypt="ON"), fleeting=frozenset({"innodb_redo_log_encrypt"}))
+    step = settings(planned(inventory_of(server)))["@@innodb_redo_log_encrypt"]
+    assert step.method is Method.SKIP
+    assert codes(step) == {"already-on", "not-persisted"}
+
+
 def test_no_binlog_and_no_variable() -> None:
     """Without a binary log, or where the server has no such variable, there is no step."""
     variables = {name: "OFF" for name in VARIABLES if name != "table_encryption_privilege_check"} | {"log_bin": "OFF"}

@@ -346,7 +346,7 @@ def test_switched_on_meanwhile(desk: Desk) -> None:
 
 
 def test_switched_off_meanwhile(desk: Desk) -> None:
-    """A plan that takes a log for encrypted is void when it is not (2); another setting is said (1); `verify` says so."""
+    """A plan that takes a log for encrypted is void when it is not (2); another setting is said (1)."""
     tables(desk)
     assert desk.migrator("apply", harden(desk, "redo,schemas")).code == 0
     plan = harden(desk, "redo,undo,schemas")
@@ -544,6 +544,16 @@ def test_persisted_settings_are_not_read(forgetful: Desk) -> None:
     assert values(forgetful)["innodb_undo_log_encrypt"] == 1
     forgetful.server.restart()
     assert values(forgetful)["innodb_undo_log_encrypt"] == 0
+
+
+def test_what_somebody_has_set_and_not_persisted(desk: Desk) -> None:
+    """It is on, and the plan says that the next start forgets it; persisted, it does not."""
+    desk.run("SET GLOBAL innodb_undo_log_encrypt = ON", "SET PERSIST innodb_redo_log_encrypt = ON")
+    text = harden(desk, "redo,undo").read_text()
+    assert text.count("code: not-persisted") == 1
+    assert "innodb_undo_log_encrypt = ON" in text
+    desk.run("SET PERSIST innodb_undo_log_encrypt = ON")
+    assert "not-persisted" not in harden(desk, "redo,undo").read_text()
 
 
 def test_settings_last_over_a_restart(desk: Desk) -> None:

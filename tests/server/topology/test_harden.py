@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 
 from migrator.cli_plan import read_and_plan
+from migrator.engine.verify_state import verify
+from migrator.inventory import read_inventory
 from migrator.planner.plan import Attestation, Attestations, Policy, Scope
-from tests.server.engine.kit import SMALL, VOUCHED
+from tests.server.engine.kit import SMALL, VOUCHED, Lab
 from tests.server.topology.kit import ROWS, TABLE, pair
 from tests.servers import RunningServer, caught_up
 
@@ -20,7 +22,7 @@ def born_encrypted(server: RunningServer, schema: str) -> bool:
 
 
 def test_what_replicates() -> None:
-    """ALTER SCHEMA reaches the replica, SET PERSIST does not; the plan has named the replica with the statements."""
+    """ALTER SCHEMA reaches the replica, SET PERSIST does not; `verify` there knows, and the plan has said so."""
     with pair() as two:
         lab = two.lab
         lab.table("t", TABLE, ROWS.format(rows=300))
@@ -44,3 +46,12 @@ def test_what_replicates() -> None:
         assert two.replica.rows(LOGS) == [(0, 0, 0)]
         assert born_encrypted(two.source, lab.schema)
         assert born_encrypted(two.replica, lab.schema)
+        assert {"@@binlog_encryption", f"schema {lab.schema}"} <= proved(lab)
+        assert proved(two.there) == {f"schema {lab.schema}"}  # of this server
+
+
+def proved(lab: Lab) -> set[str]:
+    """The settings of which `verify` says that a run has switched them on, and they are."""
+    with closing(lab.session()) as session:
+        proofs = verify(session, Scope(), read_inventory(session))
+    return {one.name for one in proofs if one.expected and one.encrypted and one.name.startswith(("@@", "schema "))}
