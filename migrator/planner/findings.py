@@ -540,9 +540,14 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _depends(
             "setting-changed",
-            "A setting of the plan would be made in another way now; or a log was encrypted when the plan was made, and"
-            " is not now.",
+            "A setting of the plan would be made in another way now; the way is shown.",
             "plan again",
+        ),
+        _stops(
+            "log-in-clear-now",
+            "A log was encrypted when the plan with `harden` was made, and is not now: what is copied would be written"
+            " to it in clear.",
+            "find out why; plan again",
         ),
         _goes_on(
             "schema-new", "A schema that the plan does not know, whose new tables are born in clear.", "plan again"

@@ -248,7 +248,7 @@ def setting(variable: str, *, persist: bool) -> tuple[Said, ...]:
 def schema_default(schema: str) -> tuple[Said, ...]:
     """What `apply` runs so that new tables of a schema are born encrypted."""
     locks = f"the schema {schema} and all of its tables: everybody else waits"
-    longest = "0.1 s and 0.6 ms more for each table; a request is given up after 3 ms of waiting and tried again"
+    longest = "0.2 s and 0.8 ms for each table; a request is given up after 3 ms of waiting and tried again"
     return (_said("schema default", encrypt_new_tables(schema), locks, longest),)
 
 

@@ -269,7 +269,7 @@ def test_drift() -> None:
     assert drifted(plain, plain) == []
     on = inventory_of(a_plain_server(binlog_encryption="ON"))
     assert drifted(plain, on) == [("encrypted-meanwhile", "@@binlog_encryption", False)]
-    assert drifted(on, plain) == [("setting-changed", "@@binlog_encryption", True)]
+    assert drifted(on, plain) == [("log-in-clear-now", "@@binlog_encryption", True)]
     default = inventory_of(a_plain_server(default_table_encryption="ON"))
     assert drifted(default, plain) == [("in-clear-now", "@@default_table_encryption", False)]
     gone = inventory_of(a_plain_server(log_bin="OFF"))
