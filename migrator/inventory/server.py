@@ -47,18 +47,18 @@ VARIABLES: Final = frozenset(_WANTED.split())
 _NDB: Final = "SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'ndbcluster' AND SUPPORT IN ('YES', 'DEFAULT')"
 
 
-_FLEETING: Final = (
-    "SELECT i.VARIABLE_NAME FROM performance_schema.variables_info AS i"
+_DYNAMIC: Final = (
+    "SELECT i.VARIABLE_NAME, p.VARIABLE_VALUE FROM performance_schema.variables_info AS i"
     " LEFT JOIN performance_schema.persisted_variables AS p ON p.VARIABLE_NAME = i.VARIABLE_NAME"
-    " AND p.VARIABLE_VALUE <> 'OFF' AND @@GLOBAL.persisted_globals_load"
-    " WHERE i.VARIABLE_SOURCE = 'DYNAMIC' AND p.VARIABLE_NAME IS NULL"
-    f" AND i.VARIABLE_NAME IN ({', '.join(['%s'] * len(ENCRYPTION))})"
+    f" WHERE i.VARIABLE_SOURCE = 'DYNAMIC' AND i.VARIABLE_NAME IN ({', '.join(['%s'] * len(ENCRYPTION))})"
 )
 
 
-def _fleeting(session: Session) -> frozenset[str]:
-    """What was set by SET GLOBAL only; nothing where our account may not see it."""
-    return frozenset(str(name) for (name,) in ask(session, _FLEETING, ENCRYPTION) or ())
+def _fleeting(session: Session, known: dict[str, str]) -> frozenset[str]:
+    """What was set while the server runs, and not for its next start; nothing where our account may not see it."""
+    kept = known.get("persisted_globals_load", "ON").upper() == "ON"
+    rows = ask(session, _DYNAMIC, ENCRYPTION) or ()
+    return frozenset(str(name) for name, value in rows if not kept or str(value or "OFF").upper() == "OFF")
 
 
 def read_server(session: Session) -> Server:
@@ -87,7 +87,7 @@ def read_server(session: Session) -> Server:
         datadir=known.get("datadir", ""),
         keyring=read_keyring(session, words, known),
         variables={name: value for name, value in sorted(known.items()) if name in VARIABLES},
-        fleeting=_fleeting(session),
+        fleeting=_fleeting(session, known),
         privileges=grants.everywhere,
         schema_privileges=dict(grants.within),
         account=grants.account,

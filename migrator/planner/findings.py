@@ -440,8 +440,9 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         _goes_on("already-on", "The setting is on, or new tables of the schema are born encrypted."),
         _goes_on(
             "needs-keyring",
-            "With redo or undo encrypted the server does not start without the keyring. With encrypted tables alone it"
-            " starts, and only they cannot be opened. [Switching off again](how-it-works.md#switching-off-again)",
+            "With an encrypted redo, undo or binary log the server does not start without the keyring, as with the"
+            " tablespace `mysql`. With encrypted tables alone it starts, and only they cannot be opened (3185; all seen"
+            " on 9.7.4). [Switching off again](how-it-works.md#switching-off-again)",
             "have the keyring there at each start, and wherever the data are restored",
         ),
         _goes_on(

@@ -121,7 +121,7 @@ def _about_variable(variable: str, server: Server) -> Iterator[Finding]:
     name = f"@@{variable}"
     if not persists(server):
         yield not_persisted(variable, "persisted_globals_load is OFF: what SET PERSIST says is not read at the start")
-    if variable in {REDO, UNDO}:
+    if variable in LOGS:  # each by itself, seen on 9.7.4
         message = "from then on the server needs the keyring to start at all, and not only to open encrypted tables"
         yield Finding(
             "needs-keyring", message, "have the keyring there at each start, and after a restore", subject=name

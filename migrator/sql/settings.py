@@ -42,9 +42,9 @@ def encrypt_new_tables(schema: str) -> Sql:
     """New tables of the schema are born encrypted; those that are there stay as they are.
 
     Exclusive metadata locks on the schema and on each of its tables, one after the other, and all are kept until it is
-    done: 1 to 145 ms, and 0.15 to 0.8 ms for each table (9.7.4, two cores, a quiet and a busy disk). Whoever has used one of the tables in an open
-    transaction is waited for, and others wait behind (1213 for who wants a second one); lock_wait_timeout and KILL
-    QUERY end the wait, and then nothing has changed (seen on 9.7.4).
+    done: 1 to 145 ms, and 0.15 to 0.8 ms for each table (9.7.4, two cores, a quiet and a busy disk). Whoever has used
+    one of the tables in an open transaction is waited for, and others wait behind (1213 for who wants a second one);
+    lock_wait_timeout and KILL QUERY end the wait, and then nothing has changed (seen on 9.7.4).
     """
     return Sql(f"ALTER SCHEMA {quote(schema)} DEFAULT ENCRYPTION = 'Y'")
 

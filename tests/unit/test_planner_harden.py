@@ -180,7 +180,7 @@ def test_what_lasts() -> None:
 def test_the_notes() -> None:
     """What is to be known before: the keyring, what stays in clear, who may be refused, how long a schema is locked."""
     found = settings(planned(inventory_of(a_plain_server())))
-    assert codes(found["@@binlog_encryption"]) == {"old-binlogs"}
+    assert codes(found["@@binlog_encryption"]) == {"needs-keyring", "old-binlogs"}
     assert codes(found["@@innodb_redo_log_encrypt"]) == {"needs-keyring"}
     assert codes(found["@@innodb_undo_log_encrypt"]) == {"needs-keyring", "old-undo"}
     assert codes(found["@@table_encryption_privilege_check"]) == {"may-refuse-create"}

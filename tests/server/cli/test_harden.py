@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 
 from tests.server.cli.held import ddl
 from tests.server.cli.kit import ALL_SHADOW, Desk, desk_on, edit
-from tests.servers import RunningServer, least_privileged, start, until
+from tests.servers import NoServer, RunningServer, least_privileged, start, until
 
 SCHEMA = "t_harden"
 VARIABLES = (
@@ -422,6 +423,16 @@ def test_a_call_for_certain_tables(desk: Desk) -> None:
     assert all(values(desk).values())
 
 
+def test_outside_of_a_window(desk: Desk) -> None:
+    """Nothing is set outside of the plan's windows: exit 75; inside of one it is."""
+    tables(desk)
+    day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a")
+    assert desk.migrator("apply", harden(desk, "all", f"--window={day} 01:00-02:00 UTC")).code == 75
+    assert not any(values(desk).values())
+    assert desk.migrator("apply", harden(desk, "all", "--window=Mon 00:00-Sun 24:00 UTC")).code == 0
+    assert all(values(desk).values())
+
+
 def test_a_plan_for_certain_tables(desk: Desk) -> None:
     """With `plan --tables` no schema's default is changed, and the plan says so."""
     tables(desk)
@@ -592,3 +603,20 @@ def test_a_stop_between_settings(desk: Desk) -> None:
     assert not desk.encrypted("t")
     assert desk.migrator("apply", plan).code == 0
     assert all(values(desk).values())
+
+
+@pytest.mark.parametrize("variable", VARIABLES[:3])
+def test_the_server_needs_its_keyring(variable: str) -> None:
+    """What `needs-keyring` says, for each log by itself: without the keyring the server does not start."""
+    with start(options=["--innodb-buffer-pool-size=64M"], name="keyless") as server:
+        if server.server.datadir is None:
+            pytest.skip("the server's files cannot be reached from here")
+        server.rows(f"SET PERSIST {variable} = ON")
+        server.stop()
+        manifest = server.server.datadir / "mysqld.my"
+        manifest.rename(manifest.with_suffix(".away"))
+        with pytest.raises(NoServer, match=r"(?i)keyring"):
+            server.start()
+        manifest.with_suffix(".away").rename(manifest)
+        server.start()
+        assert server.value(f"SELECT @@GLOBAL.{variable}") == 1
