@@ -28,6 +28,7 @@ from migrator.cli_options import (
     DirectBelow,
     EndWhenReady,
     FailoverFrom,
+    Harden,
     IgnoreDatabases,
     IgnoreTables,
     KillBlockersAfter,
@@ -53,6 +54,7 @@ from migrator.cli_options import (
     check_plan_scope,
     check_scope,
     connected,
+    harden_of,
     made,
     scope_of,
 )
@@ -166,6 +168,7 @@ def plan(
     mysql_tablespace: MysqlTablespace = None,
     convert: Convert = None,
     relay: Relay = None,
+    harden: Harden = None,
     window: Windows = None,
     workers: Workers = None,
     chunk_time: ChunkTime = None,
@@ -196,6 +199,7 @@ def plan(
         mysql_tablespace=mysql_tablespace,
         convert=convert,
         relay=relay,
+        harden=harden_of(harden),
     )
     defaults = made(
         Defaults,

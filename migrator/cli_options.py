@@ -22,7 +22,7 @@ from migrator.cli_call import Call, exit_code_of, log_statements
 from migrator.clock import SystemClock
 from migrator.errors import UsageError
 from migrator.model import Inventory
-from migrator.planner.plan import Attestation, Attestations, Plan, Scope, matches
+from migrator.planner.plan import HARDEN, Attestation, Attestations, Plan, Scope, matches
 from migrator.planner.units import bytes_of, days_of, hours_of, seconds_of, whole_seconds_of
 from migrator.report.words import printable
 from migrator.settings import SSL_MODES, Given
@@ -154,6 +154,16 @@ Relay = Annotated[
     typer.Option(
         "--relay/--no-relay",
         help="Tables that cannot be copied are moved by the server, through a tablespace. Default: yes.",
+    ),
+]
+Harden = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--harden",
+        metavar="A,B",
+        help="Steps for what is not a table: binlog, redo, undo (encrypted from before the first table on), schemas"
+        " (new tables are born encrypted), default (new schemas and tablespaces, too), privilege-check (at the end);"
+        " or all. Repeatable. Default: none.",
     ),
 ]
 DirectBelow = Annotated[
@@ -365,6 +375,15 @@ def made(model: type[M], **fields: object) -> M:
 
 def _split(texts: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for text in texts or () for part in text.split(","))
+
+
+def harden_of(texts: list[str] | None) -> tuple[str, ...] | None:
+    """What `--harden` names; `all` is every word. Raises `UsageError`."""
+    words = _split(texts)
+    for word in words:
+        if word not in {*HARDEN, "all"}:
+            raise UsageError(f"--harden: {printable(word)!r} is none of {', '.join(HARDEN)}, all")
+    return (HARDEN if "all" in words else words) or None
 
 
 def scope_of(

@@ -17,7 +17,9 @@ from migrator.model import Blocker, Finding
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that became true. `subject` is `schema.table`, a tablespace, or '' for the run."""
+    """Something that became true. `subject` is `schema.table`, a tablespace, a setting (`@@variable`, `schema NAME`),
+    or '' for the run.
+    """
 
     subject: str
 

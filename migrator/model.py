@@ -12,13 +12,16 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """A schema and a table, exactly as the server spells them; `sql.names.qualified` quotes them."""
+    """A schema and a table, exactly as the server spells them; `sql.names.qualified` quotes them.
+
+    Without a name: every table of the schema, for whoever waits until nobody uses one.
+    """
 
     schema: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
+        return f"{self.schema}.{self.name or '*'}"
 
 
 class Flavour(StrEnum):
@@ -41,6 +44,7 @@ class Method(StrEnum):
     DIRECT_ALTER = "direct-alter"
     TABLESPACE = "tablespace"
     CONVERT = "convert"
+    SETTING = "setting"
     SKIP = "skip"
     REFUSE = "refuse"
 
@@ -286,6 +290,8 @@ class Server:
     keyring: Keyring
     variables: dict[str, str] = field(default_factory=dict)
     """Global variables that matter, by name; absent if the server does not know them."""
+    fleeting: frozenset[str] = frozenset()
+    """Variables of encryption that were set while it runs and are not persisted: the next start forgets them."""
     privileges: frozenset[str] = frozenset()
     """Global privileges of our account, upper case, active roles included; 'ALL' where all are held."""
     schema_privileges: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -29,7 +29,7 @@ from migrator.model import (
 )
 from migrator.planner.file import plan_text
 from migrator.planner.make import make_plan
-from migrator.planner.plan import Calibration, Plan, Policy, Scope
+from migrator.planner.plan import HARDEN, Calibration, Plan, Policy, Scope
 from migrator.planner.schema import schema_text
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "plans"
@@ -219,7 +219,7 @@ REVIEW: Final = (
 def example_plan() -> Plan:
     """A plan as `migrator plan` writes it: every method, nothing attested yet."""
     measured = Calibration(20e6, 45e6, "run of 2026-04-20 on this server: 14 tables, 6.2 GiB")
-    policy = Policy(direct_below_bytes=8 * MIB, convert=True)
+    policy = Policy(direct_below_bytes=8 * MIB, convert=True, harden=HARDEN)
     return make_plan(INVENTORY, policy, DEFINITIONS, measured, scope=Scope(ignore_databases=("test*",)))
 
 

@@ -26,6 +26,7 @@ from migrator.engine.parked import Tender, Turns, give_up_forsaken, tend_once, t
 from migrator.engine.replicas import watching_members
 from migrator.engine.rollback import tend_swapped
 from migrator.engine.sessions import Sessions
+from migrator.engine.setting import by_hand
 from migrator.engine.steps import Run
 from migrator.engine.throttle import Throttle, check_readable, throttling
 from migrator.engine.work import Work, tell_event, work_left
@@ -158,6 +159,7 @@ def apply(
             clock.monotonic() - began,
             _stopped_by(steps) or course.why_early,
             throttle.throttled,
+            _by_hand(run, steps),
         )
         if connected(run):
             _note_end(run, outcome.exit_code)
@@ -199,6 +201,16 @@ def _steps(run: Run, course: Course, tender: Tender, server: Server) -> list[Ste
         if course.waits_for_windows and run.bounds.seconds_until_open() and wait_until_open(run):
             tidy()
         return all_steps(run, course)
+
+
+def _by_hand(run: Run, steps: list[StepOutcome]) -> tuple[str, ...]:
+    """What is left to a person when all of the plan is done; nothing where it is not, or cannot be asked any more."""
+    if any(one.outcome not in {"done", "skipped", "refused"} for one in steps):
+        return ()
+    try:
+        return by_hand(run.session, run.journal, run.plan)
+    except SqlError:
+        return ()
 
 
 def _note_end(run: Run, exit_code: int) -> None:

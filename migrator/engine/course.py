@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from migrator.engine.bounds import Bounds
 from migrator.events import Waiting
+from migrator.planner.harden import LOGS
 from migrator.planner.plan import Scope, Step
 from migrator.planner.schedule import Took, fits
 from migrator.report.values import StepOutcome
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from migrator.engine.steps import Run
 
 LOOK_EVERY_SECONDS: Final = 0.5
+_LOGS: Final = frozenset(f"@@{name}" for name in LOGS)
 ASK_EVERY_SECONDS: Final = 60.0
 """While a window is waited for the run's own session says something so often: idle ones are cut off by firewalls."""
 
@@ -55,9 +57,12 @@ class Course:
         with self._lock:
             if step.table is not None and not self._wanted.wants(step.table):
                 return "not begun: it is not among the tables that this call was asked for"
+            if step.kind == "setting" and step.setting_name not in LOGS and self._wanted != Scope():
+                return "not begun: this call was asked for certain tables; apply without them sets it"
             if not self._why_not and (over := self._bounds.over()):
                 self._end(over)
-            if not self._why_not and self._max_tables is not None and self._begun >= self._max_tables:
+            counts = step.kind != "setting"
+            if counts and not self._why_not and self._max_tables is not None and self._begun >= self._max_tables:
                 self._end(f"this call begins no more than {self._max_tables} tables", for_good=True)
             if self._why_not:
                 return f"not begun: {self._why_not}"
@@ -65,13 +70,18 @@ class Course:
             if took is not None and time is not None and not fits(took, time) and took.seconds <= time.longest_seconds:
                 self.why_early = self.why_early or "what is left takes longer than the time that is left"
                 return f"not begun: it takes about {duration(took.seconds)}, and {duration(time.left_seconds)} are left"
-            self._begun += 1
+            self._begun += counts
             return ""
 
     def ended(self, outcome: StepOutcome, *, is_connected: bool) -> None:
-        """A step has ended: after a stop, too many failures, or without a server nothing more is begun."""
+        """A step has ended: after a stop, too many failures, or without a server nothing more is begun.
+
+        Nor after a log could not be encrypted that the plan wants encrypted: whatever follows would be written to it.
+        """
         with self._lock:
             self._failed += outcome.outcome in {"failed", "person"}
+            if outcome.outcome in {"failed", "person"} and outcome.subject in _LOGS:
+                self._end(f"{outcome.subject} is not on, and what is copied would be written in clear", for_good=True)
             if outcome.outcome == "stopped":
                 self._end(outcome.message, for_good=not self._bounds.over())
             elif not is_connected:

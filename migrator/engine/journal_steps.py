@@ -203,10 +203,14 @@ class JournalSteps:
         )
 
     def samples(self, session: Session) -> tuple[list[Sample], str]:
-        """What the newest thousand finished steps took, and the day of the last one (UTC)."""
+        """What the newest thousand finished steps took, and the day of the last one (UTC).
+
+        Not settings: what they take is waiting, if anything, and a log must never come after a table that fits better.
+        """
         rows = session.rows(
             f"SELECT method, bytes, worked_seconds, DATE_FORMAT(ended_at, '%%Y-%%m-%%d') FROM {self._at}.steps"
-            " WHERE state IN ('swapped', 'done') AND kind <> 'rehearsal' AND message = '' AND worked_seconds > 0"
+            " WHERE state IN ('swapped', 'done') AND kind NOT IN ('rehearsal', 'setting') AND message = ''"
+            " AND worked_seconds > 0"
             " ORDER BY id DESC LIMIT 1000"
         )
         newest = max((str(day) for *_, day in rows if day), default="")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from migrator.engine.aside import take_up
 from migrator.engine.course import Course
@@ -18,11 +19,14 @@ from migrator.engine.outcomes import outcome_of
 from migrator.engine.steps import Run, do_step
 from migrator.engine.work import side_by_side
 from migrator.errors import MigratorError
+from migrator.planner.harden import comes_last
 from migrator.planner.order import groups, run_order
 from migrator.planner.plan import Step
 from migrator.planner.schedule import Took, next_of
 from migrator.report.values import StepOutcome
 from migrator.sql_errors import SqlError
+
+_UNDONE: Final = frozenset({"failed", "person", "given-up", "stopped", "left"})
 
 
 def all_steps(run: Run, course: Course) -> list[StepOutcome]:
@@ -33,12 +37,22 @@ def all_steps(run: Run, course: Course) -> list[StepOutcome]:
     """
     steps = run_order(run.plan.steps, run.plan.defaults.order)
     outcomes: dict[str, StepOutcome] = {}
-    todo = steps
+    last = tuple(step for step in steps if comes_last(step))
+    todo = tuple(step for step in steps if step not in last)
     while True:
         outcomes |= _round(run, todo, course)
         todo = tuple(step for step in todo if outcomes[step.name].outcome in {"stopped", "left"})
         if not todo or not course.goes_on(run):
-            return [outcomes[step.name] for step in steps]
+            break
+    outcomes |= {step.name: _last(run, step, course, outcomes.values()) for step in last}
+    return [outcomes[step.name] for step in steps]
+
+
+def _last(run: Run, step: Step, course: Course, others: Iterable[StepOutcome]) -> StepOutcome:
+    """Done when everything else of the plan is, and not before."""
+    if step.changes_something and any(one.outcome in _UNDONE for one in others):
+        return outcome_of(step, "left", message="not begun: it comes when all other steps are done")
+    return _one(run, step, course)
 
 
 def _round(run: Run, todo: Sequence[Step], course: Course) -> dict[str, StepOutcome]:

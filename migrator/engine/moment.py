@@ -228,6 +228,17 @@ def strike(
             work.clock.wait(work.stop, _jitter(0.3 if blind else 0.005))
 
 
+def is_free_instant(session: Session, table: TableName) -> bool:
+    """Look for an instant in which nobody holds or awaits a lock on it, without asking for one; for a rehearsal."""
+    try:
+        session.run(after_probe([table], Sql("DO 0")))
+    except SqlError as error:
+        if error.number != _BUSY:
+            raise
+        return False
+    return True
+
+
 def _without_the_old(work: Work, session: Session, tables: Sequence[TableName], waited: float) -> tuple[Blocker, ...]:
     """Who is in the way; where the plan asks for it, those on these tables are ended that are for long enough."""
     blockers = read_blockers(session, tables)

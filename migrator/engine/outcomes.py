@@ -9,6 +9,7 @@ from migrator.engine.journal import Journal
 from migrator.errors import Failed, MigratorError, MissingPrivilege
 from migrator.events import ChunkVerified, Event, Evicted, Listener, Moment, Retained
 from migrator.model import Blocker
+from migrator.planner.harden import comes_last
 from migrator.planner.plan import Step
 from migrator.report.values import ExclusiveMoment, Leftover, Outcomes, RetainedTable, StepOutcome
 from migrator.sql.names import retained_of
@@ -54,7 +55,8 @@ class Seen:
 def outcome_of(
     step: Step, outcome: Outcomes, *, message: str = "", remedy: str = "", in_clear: bool = False
 ) -> StepOutcome:
-    """What became of a step, in so many words."""
+    """What became of a step, in so many words. Where only a check of privileges is off, nothing lies in clear."""
+    in_clear = in_clear and not comes_last(step)
     size = step.facts.data_bytes + step.facts.index_bytes
     return StepOutcome(
         step.name, step.method, outcome, size_bytes=size, message=message, remedy=remedy, in_clear=in_clear

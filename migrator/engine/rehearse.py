@@ -22,6 +22,7 @@ from migrator.engine.failover import check_failover
 from migrator.engine.journal import Journal
 from migrator.engine.lease import new_run_id, purpose_of
 from migrator.engine.migrate import STORY
+from migrator.engine.moment import is_free_instant
 from migrator.engine.objects import make_table, table_proof
 from migrator.engine.relay import encrypt, move_in, move_out, settle
 from migrator.engine.sessions import Sessions
@@ -34,10 +35,12 @@ from migrator.model import Finding, Inventory, Method, Table, TableName
 from migrator.planner.control import Control
 from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
+from migrator.planner.harden import setting_is_on, setting_said
 from migrator.planner.keys import usable_key
 from migrator.planner.make import step_statements
 from migrator.planner.plan import Attestations, Plan, Step
 from migrator.report.values import Rehearsal, Review, ReviewStep, server_id
+from migrator.report.words import duration
 from migrator.sql.names import twin_of
 from migrator.sql.story import Said, tablespace
 from migrator.sql.swap import rename
@@ -45,6 +48,9 @@ from migrator.sql.table import create_shadow
 from migrator.sql_errors import SqlError
 
 SIDE_BY_SIDE: Final = 4
+
+LOOK_FOR_SECONDS: Final = 3.0
+"""So long a free instant on a schema is looked for."""
 
 _NOTHING = Rehearsal("nothing")
 
@@ -105,7 +111,7 @@ def rehearse(
     if not closed:
         with Sessions(session, purpose_of(run_id)) as sessions:
             here = _Here(session, sessions, journal, run_id, plan, tell_event(listen), stop, clock)
-            tried = _try_all(here, inventory)
+            tried = _try_all(here, inventory) | _try_settings(here, inventory)
     tables = {table.name: table for table in inventory.tables}
     return Review(
         server=server_id(inventory.server),
@@ -132,6 +138,8 @@ def _reviewed(
     said: tuple[Said, ...] = ()
     if step.kind == "tablespace" and step.changes_something:
         said = tablespace(step.tablespace_name, len(step.facts.tables))
+    elif step.kind == "setting" and step.changes_something:
+        said = setting_said(step)
     elif step.table in tables and step.changes_something:
         table = tables[step.table]
         told = {Method.SHADOW_COPY, Method.TABLESPACE_RELAY}
@@ -184,6 +192,29 @@ def _try_all(here: _Here, inventory: Inventory) -> dict[str, Rehearsal]:
         if made_journal and not here.journal.was_used(here.session):
             here.journal.remove(here.session)
     return tried
+
+
+def _try_settings(here: _Here, inventory: Inventory) -> dict[str, Rehearsal]:
+    """Settings cannot be tried without making them. Of a schema it is looked whether there is a free instant."""
+    todo = [s for s in here.plan.steps if s.kind == "setting" and s.changes_something]
+    on = {step.name for step in todo if setting_is_on(step, inventory)}
+    return {step.name: _look_at_setting(here, step) for step in todo if step.name not in on}
+
+
+def _look_at_setting(here: _Here, step: Step) -> Rehearsal:
+    if not step.schema_name:
+        return Rehearsal("nothing", "not tried: that would be to do it. Rights and keyring are there")
+    began = here.clock.monotonic()
+    while here.clock.monotonic() - began < LOOK_FOR_SECONDS:
+        if here.stop.is_set():
+            raise Stopped("stopped; what was built for the rehearsal is removed again")
+        if is_free_instant(here.session, TableName(step.schema_name, "")):
+            return Rehearsal("ok", "an instant was seen in which nobody used a table of the schema")
+    message = (
+        f"in {LOOK_FOR_SECONDS:.0f} s no instant was seen in which nobody used a table of the schema; apply waits for"
+        f" {duration(here.plan.defaults.moment_wait_seconds)}, without a request that anybody waits behind"
+    )
+    return Rehearsal("nothing", message)
 
 
 def _told(here: _Here, step: Step, table: Table) -> Rehearsal:

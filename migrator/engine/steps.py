@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -26,6 +26,7 @@ from migrator.engine.outcomes import Seen, leftovers, outcome_of, told
 from migrator.engine.parked import Turns
 from migrator.engine.relay import relay
 from migrator.engine.sessions import Sessions
+from migrator.engine.setting import is_set, put, was_before, where_it_is
 from migrator.engine.swap import was_swapped
 from migrator.engine.watch import check_source
 from migrator.engine.work import Limits, Work, limits_of, work_on
@@ -133,13 +134,14 @@ def do_step(run: Run, step: Step) -> StepOutcome:
         if step.method is Method.REFUSE:
             remedy = next((finding.remedy for finding in step.findings if finding.blocks), "")
             return outcome_of(step, "refused", message=step.why, remedy=remedy, in_clear=True)
-        return outcome_of(step, "skipped", message=step.why)
+        said = "the plan says to skip it" if step.kind == "setting" and step.sql else step.why
+        return outcome_of(step, "skipped", message=said)
     listen = Seen(step, run.listen)
     began, held = run.clock.monotonic(), run.lease.held_seconds
     aside: PutAside | None = None
     try:
         with run.turns.of(step.name):
-            why_not = _space(run, step, listen) if step.kind == "tablespace" else _table(run, step, listen)
+            why_not = _OF_KIND[step.kind](run, step, listen)
         outcome = outcome_of(step, "skipped" if why_not else "done", message=why_not)
     except (LeaseLost, ServerUnreachable):
         raise
@@ -177,9 +179,8 @@ def do_step(run: Run, step: Step) -> StepOutcome:
 def _note_time(run: Run, step: Step, *, worked: float) -> None:
     """For later estimates; where the server cannot be asked any more there is one sample less."""
     expected = run.took[step.name].seconds if step.name in run.took else None
-    name = step.table or TableName("", step.tablespace_name)
     with suppress(SqlError):
-        run.journal.note_time(run.session, name, step.kind, worked=max(worked, 0.0), expected=expected)
+        run.journal.note_time(run.session, step.noted_as, step.kind, worked=max(worked, 0.0), expected=expected)
 
 
 def _swapped_but_not_finished(run: Run, step: Step) -> bool:
@@ -388,25 +389,54 @@ def _limits(run: Run, step: Step) -> Limits:
     return replace(limits, workers=max(limits.workers, asked)) if asked and step.workers is None else limits
 
 
-def _space(run: Run, step: Step, listen: Listener) -> str:
-    """One tablespace; gives why there is nothing to do any more, or ''."""
-    name = TableName("", step.tablespace_name)
-    open_step = run.journal.open_step(run.session, name, kind="tablespace")
+def _begin_other(run: Run, step: Step, listen: Listener, *, source_ids: str = "", definition: str = "") -> Work:
+    """The work on a tablespace or a setting: gone on with where the journal has it open, else begun."""
+    name = step.noted_as
+    open_step = run.journal.open_step(run.session, name, kind=step.kind)
     if open_step is None:
         step_id = run.journal.new_step(
             run.session,
-            kind="tablespace",
+            kind=step.kind,
             table=name,
             method=step.method,
             run_id=run.run_id,
+            source_ids=source_ids,
+            definition=definition,
             bytes_expected=step.facts.data_bytes,
         )
     else:
         step_id = open_step.id
         run.journal.set_step(run.session, step_id, run_id=run.run_id)
-    space = Table(name, "InnoDB", 0, step.facts.data_bytes, 0)
-    work = _work(run, step, space, step_id, listen)
-    listen(StepStarted(step.name, step.method, space.rows, space.data_bytes, resumed=open_step is not None))
+    size = step.facts.data_bytes
+    listen(StepStarted(step.name, step.method, 0, size, resumed=open_step is not None))
+    return _work(run, step, Table(name, "InnoDB", 0, size, 0), step_id, listen)
+
+
+def _setting(run: Run, step: Step, listen: Listener) -> str:
+    """One setting; gives why there is nothing to do any more, or ''."""
+    for _ in range(LINKS):
+        try:
+            if is_set(run.session, step):
+                if open_step := run.journal.open_step(run.session, step.noted_as, kind=step.kind):
+                    run.journal.close_step(run.session, open_step.id, "done")
+                return "already on"
+            before, where = was_before(run.session, step), where_it_is(run.session, step)
+            work = _begin_other(run, step, listen, source_ids=before, definition=where)
+            put(work, step)
+            run.journal.close_step(run.session, work.step_id, "done")
+            return ""
+        except SqlError as error:
+            if not error.link_lost:
+                if error.number == READ_ONLY:
+                    raise no_source_any_more(run.session.server_uuid) from None
+                raise told(error, step.name) from None
+            run.session.reconnect()  # and look again at what has happened
+    raise Failed(f"the connection was lost {LINKS} times at {step.name}", remedy="apply again to go on")
+
+
+def _space(run: Run, step: Step, listen: Listener) -> str:
+    """One tablespace; gives why there is nothing to do any more, or ''."""
+    work = _begin_other(run, step, listen)
     try:
         if space_encrypted(work, step.tablespace_name):
             return "already encrypted"
@@ -416,4 +446,11 @@ def _space(run: Run, step: Step, listen: Listener) -> str:
         raise told(error, step.name) from None
     finally:
         if space_encrypted(work, step.tablespace_name):
-            run.journal.close_step(run.session, step_id, "done")
+            run.journal.close_step(run.session, work.step_id, "done")
+
+
+_OF_KIND: Final[Mapping[str, Callable[[Run, Step, Listener], str]]] = {
+    "table": _table,
+    "tablespace": _space,
+    "setting": _setting,
+}

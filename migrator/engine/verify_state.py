@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from migrator.db import Session
 from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
+from migrator.engine.setting import is_of
 from migrator.errors import MissingPrivilege
 from migrator.model import Inventory, Table, TablespaceKind
+from migrator.planner.harden import is_on
 from migrator.planner.plan import Scope
 from migrator.report.values import Proof
 from migrator.sql.names import retained_of
@@ -39,7 +41,21 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
         for space in inventory.tablespaces
         if space.kind in shared and not _narrowed(scope)
     ]
-    return tuple(found)
+    return (*found, *_settings(steps, scope, inventory))
+
+
+def _settings(steps: list[StepRow], scope: Scope, inventory: Inventory) -> Iterator[Proof]:
+    """What runs have switched on here, if all is asked for, and the defaults of schemas in scope: are they still on?"""
+    server = inventory.server
+    for name in dict.fromkeys(step.table.name for step in steps if is_of(step, server.server_uuid)):
+        variable = name.removeprefix("@@")
+        schema = next((one for one in inventory.schemas if name == f"schema {one.name}"), None)
+        if schema and scope.wants_schema(schema.name) and not scope.tables:
+            evidence = f"SCHEMATA: DEFAULT_ENCRYPTION {'YES' if schema.default_encryption else 'NO'}"
+            yield Proof(name, schema.default_encryption, evidence, expected=True)
+        elif variable in server.variables and not _narrowed(scope):
+            evidence = f"@@GLOBAL.{variable} = {server.variables[variable]}"
+            yield Proof(name, is_on(server, variable), evidence, expected=True)
 
 
 def _steps_of_ours(session: Session, journal: Journal) -> list[StepRow]:

@@ -49,9 +49,9 @@ def read_blockers(
 ) -> tuple[Blocker, ...]:
     """Backup locks, a running clone, prepared XA, idle and long transactions, metadata locks on `tables`.
 
-    `ours` are sessions that do not count, besides this one, which must not be under LOCK TABLES. Takes no
-    lock; ten statements, and a second session for 0.1 s (`read_transactions`). Wants PROCESS,
-    XA_RECOVER_ADMIN and SELECT on performance_schema. Raises `SqlError` if the link is lost.
+    A table without a name stands for all of its schema. `ours` are sessions that do not count, besides this one, which
+    must not be under LOCK TABLES. Takes no lock; ten statements, and a second session for 0.1 s (`read_transactions`).
+    Wants PROCESS, XA_RECOVER_ADMIN and SELECT on performance_schema. Raises `SqlError` if the link is lost.
     """
     mine = {session.id, *ours}
     version, performance_schema = session.row("SELECT VERSION(), @@GLOBAL.performance_schema") or ("", 0)
@@ -176,7 +176,9 @@ _LOCKS: Final = """
         {tables}
     )
 """
-_ON_TABLES: Final = "OR m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA IN ({}) AND m.OBJECT_NAME IN ({})"
+_ON_TABLES: Final = (
+    "OR m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA IN ({0}) AND ('' IN ({1}) OR m.OBJECT_NAME IN ({1}))"
+)
 
 
 def _lock_blockers(
@@ -191,14 +193,15 @@ def _lock_blockers(
         return (_unknown("metadata locks and backup locks", why),)
     schemas, names = {t.schema for t in tables}, {t.name for t in tables}
     places = [", ".join(["%s"] * len(some)) for some in (schemas, names)]
-    rows = ask(session, _LOCKS.format(tables=_ON_TABLES.format(*places) if tables else ""), (*schemas, *names))
+    args = (*schemas, *names, *names)
+    rows = ask(session, _LOCKS.format(tables=_ON_TABLES.format(*places) if tables else ""), args)
     if rows is None:
         why = "SELECT on performance_schema.metadata_locks and threads is missing"
         return (_unknown("metadata locks and backup locks", why),)
     held: dict[tuple[int, str, str], set[str]] = {}
     for kind, schema, name, lock, duration, id in rows:
         table = TableName(str(schema), str(name))
-        if kind == "TABLE" and table not in tables:
+        if kind == "TABLE" and table not in tables and TableName(table.schema, "") not in tables:
             continue
         reason, what = ("metadata-lock", str(table)) if kind == "TABLE" else ("backup-lock", _instance_lock(str(kind)))
         held.setdefault((int(id or 0), reason, what), set()).add(f"{lock} {str(duration).lower()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from migrator.db import Session
+from migrator.inventory.ask import ask
 from migrator.inventory.blockers import read_blockers
 from migrator.inventory.flavour import flavour_of, version_of
 from migrator.inventory.grants import read_grants
@@ -12,6 +13,7 @@ from migrator.inventory.keyring import read_keyring
 from migrator.inventory.topology import read_topology
 from migrator.inventory.versions import must_be_readable, statements
 from migrator.model import Server
+from migrator.sql.settings import VARIABLES as ENCRYPTION
 
 _WANTED: Final = """
     version version_comment version_compile_os server_id server_uuid hostname port basedir datadir tmpdir
@@ -36,13 +38,27 @@ _WANTED: Final = """
     sql_generate_invisible_primary_key show_gipk_in_create_table_and_information_schema max_allowed_packet
 
     read_only super_read_only innodb_read_only offline_mode innodb_force_recovery require_secure_transport
-    partial_revokes event_scheduler performance_schema
+    partial_revokes event_scheduler performance_schema persisted_globals_load
     explain_format sql_mode time_zone system_time_zone log_output general_log slow_query_log
 """
 VARIABLES: Final = frozenset(_WANTED.split())
 """The global variables that a decision, an estimate or a report needs."""
 
 _NDB: Final = "SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'ndbcluster' AND SUPPORT IN ('YES', 'DEFAULT')"
+
+
+_DYNAMIC: Final = (
+    "SELECT i.VARIABLE_NAME, p.VARIABLE_VALUE FROM performance_schema.variables_info AS i"
+    " LEFT JOIN performance_schema.persisted_variables AS p ON p.VARIABLE_NAME = i.VARIABLE_NAME"
+    f" WHERE i.VARIABLE_SOURCE = 'DYNAMIC' AND i.VARIABLE_NAME IN ({', '.join(['%s'] * len(ENCRYPTION))})"
+)
+
+
+def _fleeting(session: Session, known: dict[str, str]) -> frozenset[str]:
+    """What was set while the server runs, and not for its next start; nothing where our account may not see it."""
+    kept = known.get("persisted_globals_load", "ON").upper() == "ON"
+    rows = ask(session, _DYNAMIC, ENCRYPTION) or ()
+    return frozenset(str(name) for name, value in rows if not kept or str(value or "OFF").upper() == "OFF")
 
 
 def read_server(session: Session) -> Server:
@@ -71,6 +87,7 @@ def read_server(session: Session) -> Server:
         datadir=known.get("datadir", ""),
         keyring=read_keyring(session, words, known),
         variables={name: value for name, value in sorted(known.items()) if name in VARIABLES},
+        fleeting=_fleeting(session, known),
         privileges=grants.everywhere,
         schema_privileges=dict(grants.within),
         account=grants.account,

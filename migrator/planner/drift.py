@@ -12,6 +12,7 @@ from typing import Final
 
 from migrator.model import Column, Finding, Inventory, Key, Method, Table, TableName, Tablespace, TablespaceKind
 from migrator.planner.around import Around, look_around, our_triggers, real_bytes
+from migrator.planner.harden import definition_now, new_schemas, setting_drift
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.methods import choose
 from migrator.planner.plan import Plan, Scope, Step, fingerprint_of
@@ -188,7 +189,10 @@ def drift(
     tables = {t.name: at_home(t, around) for t in inventory.tables}
     away = {t.name for t in inventory.tables if tables[t.name] is not t}
     for step in plan.steps:
-        if step.table is not None:
+        if step.kind == "setting":
+            now = definition_now(step, inventory)
+            found += setting_drift(step, inventory, None if now is None else changes(step.definition, now))
+        elif step.table is not None:
             found += _of_table(step, tables.get(step.table), plan, around, under_way=step.table in away)
         else:
             found += _of_tablespace(step, inventory)
@@ -282,4 +286,5 @@ def _new(plan: Plan, inventory: Inventory, around: Around) -> list[Finding]:
         and TableName("", t.name) not in around.owned
         and tablespace_in_scope(t, inventory, plan.scope)
     ]
-    return found
+    schemas = {s.schema_name for s in plan.steps if s.kind == "setting"}
+    return [*found, *new_schemas(schemas, inventory, plan.policy, plan.scope)]

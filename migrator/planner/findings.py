@@ -436,6 +436,59 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "`GRANT SELECT ON *.*`, if you want to be sure",
         ),
     ),
+    "with --harden": (
+        _goes_on("already-on", "The setting is on, or new tables of the schema are born encrypted."),
+        _goes_on(
+            "needs-keyring",
+            "With an encrypted redo, undo or binary log the server does not start without the keyring, as with the"
+            " tablespace `mysql`. With encrypted tables alone it starts, and only they cannot be opened (3185; all seen"
+            " on 9.7.4). [Switching off again](how-it-works.md#switching-off-again)",
+            "have the keyring there at each start, and wherever the data are restored",
+        ),
+        _goes_on(
+            "old-binlogs",
+            "Binary logs that are there stay in clear.",
+            "`PURGE BINARY LOGS` when no replica and no backup needs them; the summary has the statement",
+        ),
+        _goes_on(
+            "old-undo",
+            "Undo pages that are there stay in clear until their tablespace is emptied.",
+            "`ALTER UNDO TABLESPACE ... SET INACTIVE`; the summary has the statements",
+        ),
+        _goes_on(
+            "may-refuse-create",
+            "With `table_encryption_privilege_check` nobody without TABLE_ENCRYPTION_ADMIN makes tables, schemas or"
+            " tablespaces against the defaults (3826 to 3830).",
+            "let applications leave `ENCRYPTION` out, or grant them that right; or edit the step to `skip`",
+        ),
+        _goes_on(
+            "not-persisted",
+            "The setting is on until the next start: `persisted_globals_load` is OFF, `mysqld-auto.cnf` could not be"
+            " written, or somebody has said SET GLOBAL and no more.",
+            "the line for my.cnf that is shown",
+        ),
+        _goes_on(
+            "on-each-server",
+            "`SET PERSIST` does not replicate: replicas and members of the group stay as they are.",
+            "the statement that is shown, on each of them",
+        ),
+        _goes_on(
+            "schema-moment",
+            "`ALTER SCHEMA` takes the schema and all of its tables for itself, about so long.",
+            "a quiet time; or edit the step to `skip`",
+        ),
+        _goes_on(
+            "schema-on-replicas",
+            "`ALTER SCHEMA` replicates. An applier takes the same locks, and whoever uses one of the tables there in an"
+            " open transaction holds it up.",
+            "a time without long transactions there",
+        ),
+        _goes_on(
+            "schemas-left",
+            "The plan is for certain tables (`--tables`), so it changes no schema's default.",
+            "another scope",
+        ),
+    ),
     "drift": (
         _stops(
             "server-changed",
@@ -470,7 +523,7 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         _goes_on("tablespace-gone", "The tablespace is not there any more."),
         _goes_on("table-new", "A table in clear that the plan does not know.", "plan again to have it done"),
         _goes_on("tablespace-new", "A tablespace in clear that the plan does not know.", "plan again to have it done"),
-        _goes_on("encrypted-meanwhile", "It is encrypted by now."),
+        _goes_on("encrypted-meanwhile", "It is encrypted by now; of a setting: it is on."),
         _goes_on(
             "unique-from-the-start",
             "A unique index could not be built after the copy: the application hands its values from row to row, and"
@@ -479,8 +532,26 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _goes_on(
             "in-clear-now",
-            "It was encrypted when the plan was made, and is not now. The run ends with exit code 1.",
+            "It was encrypted (a setting: on) when the plan was made, and is not now. The run ends with exit code 1.",
             "plan again",
+        ),
+        _goes_on(
+            "setting-gone",
+            "A variable or schema that the plan would set is not there any more, or (`log_bin`) not in use.",
+        ),
+        _depends(
+            "setting-changed",
+            "A setting of the plan would be made in another way now; the way is shown.",
+            "plan again",
+        ),
+        _stops(
+            "log-in-clear-now",
+            "A log was encrypted when the plan with `harden` was made, and is not now: what is copied would be written"
+            " to it in clear.",
+            "find out why; plan again",
+        ),
+        _goes_on(
+            "schema-new", "A schema that the plan does not know, whose new tables are born in clear.", "plan again"
         ),
         _goes_on(
             "skipped-in-clear",

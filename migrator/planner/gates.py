@@ -15,6 +15,7 @@ from migrator.model import Finding, Flavour, Method, Schema, Server
 from migrator.planner.plan import Attestations, Step
 from migrator.planner.privileges import JOURNAL_SCHEMA, SYSTEM_SCHEMAS, Need, grant, missing, needs_super
 from migrator.planner.units import about
+from migrator.sql.settings import BINLOG, DEFAULT, PRIVILEGE_CHECK, VARIABLES
 
 OLDEST: Final = (8, 0, 16)
 """The first MySQL with the encrypted `mysql` tablespace, schema defaults and keyring_keys."""
@@ -248,11 +249,23 @@ def _performance_schema(asked: _Asked) -> Iterator[Finding]:
         yield _blocks("performance-schema", message, "performance_schema=ON in my.cnf, and restart")
 
 
+_FOR_SETTINGS: Final = (
+    (frozenset(VARIABLES), Need.SETTING),
+    (frozenset({BINLOG}), Need.BINLOG_SETTING),
+    # Once the check is on, whatever is done afterwards needs the right, too.
+    (frozenset({DEFAULT, PRIVILEGE_CHECK}), Need.ENCRYPTION_ADMIN),
+    (frozenset({PRIVILEGE_CHECK}), Need.PRIVILEGE_CHECK),
+)
+"""Which variables need what; seen on 9.7.4."""
+
+
 def needs(server: Server, steps: Collection[Step]) -> frozenset[Need]:
     """Which rights these steps need here."""
     wanted = {Need.READ, Need.COPY}
     if any(s.method is Method.SHADOW_COPY for s in steps) and needs_super(server):
         wanted.add(Need.TRIGGERS)
+    settings = {s.setting_name for s in steps if s.method is Method.SETTING and not s.schema_name}
+    wanted |= {need for names, need in _FOR_SETTINGS if names & settings}
     relayed = any(s.method is Method.TABLESPACE_RELAY for s in steps)
     if relayed or any(s.kind == "tablespace" and s.changes_something for s in steps):
         wanted.add(Need.TABLESPACE)
@@ -267,6 +280,8 @@ def _privileges(asked: _Asked) -> Iterator[Finding]:
     schemas = {s.schema_name for s in asked.steps if s.kind == "table" and s.changes_something}
     wanted = needs(asked.server, asked.steps)
     lacking = missing(asked.server, schemas, wanted, journal_schema=asked.journal_schema)
+    altered = {s.schema_name for s in asked.steps if s.kind == "setting" and s.changes_something} - {"", *schemas}
+    lacking += missing(asked.server, altered, {Need.SCHEMA_DEFAULT}, journal_schema=asked.journal_schema)
     yield from lacking
     if asked.server.non_default_roles and not lacking:
         roles = ", ".join(asked.server.non_default_roles)
@@ -298,6 +313,12 @@ def _ddl_blockers(asked: _Asked) -> Iterator[Finding]:
 # -- where rows lie or travel in clear meanwhile --------------------------------------------------
 
 
+def _to_be_set(asked: _Asked) -> frozenset[str]:
+    """Variables, and schemas, that the plan itself sets."""
+    steps = [s for s in asked.steps if s.method is Method.SETTING]
+    return frozenset(s.schema_name or s.setting_name for s in steps)
+
+
 def _plain_logs(asked: _Asked) -> Iterator[Finding]:
     server = asked.server
     logs = (
@@ -305,8 +326,9 @@ def _plain_logs(asked: _Asked) -> Iterator[Finding]:
         ("plain-redo", "innodb_redo_log_encrypt", "the redo log", True),
         ("plain-undo", "innodb_undo_log_encrypt", "the undo log", True),
     )
+    to_come = _to_be_set(asked)
     for code, variable, what, used in logs:
-        if used and variable in server.variables and not server.variable_is_on(variable):
+        if used and variable not in to_come and variable in server.variables and not server.variable_is_on(variable):
             message = f"{what} is in clear ({variable}=OFF), and the copy writes every row there"
             yield Finding(code=code, message=message, remedy=f"before the first table: SET PERSIST {variable} = ON")
 
@@ -325,10 +347,13 @@ def _keyring_beside_data(asked: _Asked) -> Iterator[Finding]:
 
 def _born_in_clear(asked: _Asked) -> Iterator[Finding]:
     server = asked.server
-    if "default_table_encryption" in server.variables and not server.variable_is_on("default_table_encryption"):
+    to_come = _to_be_set(asked)
+    known = "default_table_encryption" in server.variables and "default_table_encryption" not in to_come
+    if known and not server.variable_is_on("default_table_encryption"):
         message = "default_table_encryption is OFF: tables in new schemas are born in clear"
         yield Finding("default-plain", message, "SET PERSIST default_table_encryption = ON")
-    plain = sorted(s.name for s in asked.schemas if not s.default_encryption and s.name not in SYSTEM_SCHEMAS)
+    passed_over = SYSTEM_SCHEMAS | to_come
+    plain = sorted(s.name for s in asked.schemas if not s.default_encryption and s.name not in passed_over)
     if plain:
         names = ", ".join(plain)
         message = f"schemas in which new tables are born in clear: {names}"

@@ -24,6 +24,7 @@ from migrator.model import (
 from migrator.planner.around import Around, look_around, our_triggers, real_bytes
 from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
 from migrator.planner.gates import gates
+from migrator.planner.harden import plan_findings, setting_steps
 from migrator.planner.keys import key_text
 from migrator.planner.methods import Choice, choose
 from migrator.planner.order import fits_one_moment, groups, run_order
@@ -82,7 +83,7 @@ def make_plan(
         and TableName("", space.name) not in around.owned  # of a relay that is under way
         and tablespace_in_scope(space, inventory, scope)
     ]
-    steps = run_order([*of_spaces, *of_tables], defaults.order)
+    steps = run_order([*setting_steps(inventory, policy, scope), *of_spaces, *of_tables], defaults.order)
     totals = _totals(steps, defaults, calibration)
     now = gates(
         inventory.server,
@@ -93,7 +94,7 @@ def make_plan(
         journal_schema=journal_schema,
     )
     # Who stands in the way of DDL at this moment says nothing about the moment of the run.
-    found = tuple(f for f in now if not f.code.startswith("blocker-"))
+    found = (*(f for f in now if not f.code.startswith("blocker-")), *plan_findings(policy, scope))
     plan = Plan(
         tool_version=tool_version,
         created_at=inventory.read_at,

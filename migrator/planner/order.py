@@ -7,9 +7,12 @@ from itertools import groupby
 from typing import Final
 
 from migrator.model import Method, Table, TablespaceKind
-from migrator.planner.plan import Step
+from migrator.planner.plan import SCHEMA_DEFAULT, Step
+from migrator.sql.settings import BINLOG, DEFAULT, PRIVILEGE_CHECK, REDO, UNDO
 
 _ACTS: Final = frozenset(Method) - {Method.SKIP, Method.REFUSE}
+
+_SETTINGS: Final = {name: n for n, name in enumerate((BINLOG, REDO, UNDO, SCHEMA_DEFAULT, DEFAULT, PRIVILEGE_CHECK))}
 
 SMALL_BYTES: Final = 64 * 2**20
 """Copies of tables up to this are done side by side: what they take is as much DDL and waiting as copying."""
@@ -22,18 +25,28 @@ LARGEST_GROUP: Final = 100
 def run_order(steps: Sequence[Step], order: str) -> tuple[Step, ...]:
     """The steps as they are run: to do, each tablespace followed by its tables; then refused; then skipped.
 
-    `order` is that of `Defaults`; `as-listed` keeps the order in which the steps are given.
+    Settings go before all that writes rows, in whatever order the rest is, and the check of privileges after it; with
+    settings, tablespaces go before tables. `order` is that of `Defaults`; `as-listed` keeps the order in which the
+    steps are given.
     """
     spaces = {s.tablespace_name: s for s in steps if s.kind == "tablespace"}
     listed = {id(s): number for number, s in enumerate(steps)}
+    hardens = any(s.kind == "setting" for s in steps)
 
-    def place(step: Step) -> tuple[int, int, str, bool, str, int]:
+    def rank(step: Step, leader: Step) -> int:
+        if step.kind == "setting":
+            return 3 if step.setting_name == PRIVILEGE_CHECK else 0
+        return 1 if hardens and order != "as-listed" and leader.kind == "tablespace" else 2
+
+    def place(step: Step) -> tuple[int, int, int, str, bool, str, int]:
         leader = spaces.get(step.tablespace_name, step) if step.kind == "table" else step
         group = 0 if step.method in _ACTS else 1 if step.method is Method.REFUSE else 2
         size = leader.facts.data_bytes + leader.facts.index_bytes
         first = {"smallest-first": size, "largest-first": -size}.get(order, listed[id(leader)])
+        if step.kind == "setting":
+            first = _SETTINGS[step.setting_name]
         by_name = (leader.name, step is not leader, step.name)
-        return group, first if group == 0 or order == "as-listed" else 0, *by_name, listed[id(step)]
+        return group, rank(step, leader), first if group == 0 or order == "as-listed" else 0, *by_name, listed[id(step)]
 
     return tuple(sorted(steps, key=place))
 

@@ -21,6 +21,7 @@ from migrator.model import Finding, Flavour, Method, TableName
 from migrator.planner.throttle import Limits, parse_address, parse_loads
 from migrator.planner.units import ByteCount, Days, Hours, Seconds, WholeSeconds
 from migrator.planner.windows import parse_window
+from migrator.sql.settings import VARIABLES
 
 FORMAT: Final = 1
 """The version of the plan file's format; a file of another version is refused."""
@@ -106,6 +107,14 @@ class Scope(_Part):
 # -- what is wanted -------------------------------------------------------------------------------
 
 
+HARDEN: Final = ("binlog", "redo", "undo", "schemas", "default", "privilege-check")
+"""What a plan can have steps for besides tables and tablespaces, in the order in which they are done."""
+
+
+def _in_order(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in HARDEN if word in words)
+
+
 class Policy(_Part):
     """Which methods may be chosen."""
 
@@ -123,6 +132,13 @@ class Policy(_Part):
     convert: bool = False
     """Convert MyISAM, CSV and ARCHIVE tables to encrypted InnoDB ones: nobody reads or writes a table while it is
     rewritten. false: they are refused."""
+    harden: Annotated[
+        tuple[Literal["binlog", "redo", "undo", "schemas", "default", "privilege-check"], ...],
+        AfterValidator(_in_order),
+    ] = ()
+    """What is switched on besides: encryption of the binary, redo and undo logs before the first table; new tables of
+    schemas, and new schemas and tablespaces (`default`), born encrypted; table_encryption_privilege_check at the end.
+    """
 
 
 def _day_or_time(value: object) -> object:
@@ -345,18 +361,25 @@ def fingerprint_of(definition: Iterable[str]) -> str:
 OF_TABLES: Final = frozenset({Method.SHADOW_COPY, Method.TABLESPACE_RELAY, Method.DIRECT_ALTER, Method.CONVERT})
 """Methods that change one table, and no tablespace."""
 
+SCHEMA_DEFAULT: Final = "DEFAULT ENCRYPTION"
+"""What `setting_name` says for a schema; it is no variable of the server's."""
+
+_OF_SETTINGS: Final = frozenset({Method.SETTING, Method.SKIP})
+
 
 class Step(_Part):
-    """One table or tablespace: what is done with it, why, and what that rests on."""
+    """One table, tablespace or setting: what is done with it, why, and what that rests on."""
 
-    kind: Literal["table", "tablespace"]
+    kind: Literal["table", "tablespace", "setting"]
     """What the step is about."""
     schema_name: str = ""
-    """The table's schema, as the server spells it; empty for a tablespace."""
+    """The table's schema, as the server spells it; empty for a tablespace. For a setting: the schema that it is of."""
     table_name: str = ""
     """The table, as the server spells it; empty for a tablespace."""
     tablespace_name: str = ""
     """The tablespace; for a table: the one whose step encrypts it."""
+    setting_name: str = ""
+    """The server's variable; `DEFAULT ENCRYPTION` for a schema. Empty for tables and tablespaces."""
     method: Method
     """How it is done. A reviewer may change it to `skip`; anything else is decided by facts and policy."""
     why: str = ""
@@ -384,6 +407,16 @@ class Step(_Part):
             raise ValueError("a step of kind table needs schema_name and table_name")
         if self.kind == "tablespace" and (not self.tablespace_name or self.schema_name or self.table_name):
             raise ValueError("a step of kind tablespace needs tablespace_name and neither schema_name nor table_name")
+        if (self.kind == "setting") != bool(self.setting_name):
+            raise ValueError("a step of kind setting needs setting_name, and no other step has one")
+        if self.kind == "setting" and self.setting_name not in ((SCHEMA_DEFAULT,) if self.schema_name else VARIABLES):
+            raise ValueError(f"no setting of a {'schema' if self.schema_name else 'server'}: {self.setting_name!r}")
+        if self.kind == "setting" and (self.table_name or self.tablespace_name):
+            raise ValueError("a step of kind setting has neither table_name nor tablespace_name")
+        if (self.kind == "setting" and self.method not in _OF_SETTINGS) or (
+            self.kind != "setting" and self.method is Method.SETTING
+        ):
+            raise ValueError(f"a {self.kind} cannot be done by {self.method}")
         if self.kind == "table" and self.method is Method.TABLESPACE and not self.tablespace_name:
             raise ValueError("a table with the method tablespace needs tablespace_name: the step that encrypts it")
         if self.kind == "tablespace" and self.method in OF_TABLES:
@@ -394,18 +427,25 @@ class Step(_Part):
 
     @property
     def table(self) -> TableName | None:
-        """The table; None for a tablespace."""
+        """The table; None for a tablespace or a setting."""
         return TableName(self.schema_name, self.table_name) if self.kind == "table" else None
 
     @property
     def name(self) -> str:
-        """`schema.table` or the tablespace's name, for people and events."""
+        """`schema.table`, the tablespace's name, `@@variable` or `schema NAME`, for people and events."""
+        if self.kind == "setting":
+            return f"schema {self.schema_name}" if self.schema_name else f"@@{self.setting_name}"
         return str(self.table) if self.table else self.tablespace_name
+
+    @property
+    def noted_as(self) -> TableName:
+        """Under this name the journal has it."""
+        return self.table or TableName("", self.name)
 
     @property
     def changes_something(self) -> bool:
         """True if this step itself runs statements; a table in a tablespace step does not."""
-        acts = self.method in OF_TABLES or self.method is Method.TABLESPACE
+        acts = self.method in OF_TABLES or self.method in {Method.TABLESPACE, Method.SETTING}
         return acts and not (self.kind == "table" and self.method is Method.TABLESPACE)
 
 
@@ -450,13 +490,14 @@ class Plan(_Part):
     findings: tuple[Finding, ...] = ()
     """About the server and the plan as a whole."""
     steps: tuple[Step, ...] = ()
-    """Every table and tablespace that was looked at."""
+    """Every table and tablespace that was looked at, and the settings that `harden` names."""
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        seen: set[tuple[str, str, str]] = set()
+        seen: set[tuple[str, ...]] = set()
         for step in self.steps:
-            what = (step.schema_name, step.table_name, step.tablespace_name if step.kind == "tablespace" else "")
+            space = step.tablespace_name if step.kind == "tablespace" else ""
+            what = (step.schema_name, step.table_name, space, step.setting_name)
             if what in seen:
                 raise ValueError(f"{step.name} is there twice")
             seen.add(what)

@@ -43,6 +43,14 @@ class Need(StrEnum):
     """If the plan has a step for a tablespace, or one by tablespace-relay."""
     ENCRYPTION_ADMIN = "encryption-admin"
     """If table_encryption_privilege_check is ON."""
+    SETTING = "setting"
+    """If the plan sets a variable of the server's (`harden`)."""
+    BINLOG_SETTING = "binlog-setting"
+    """If one of them is binlog_encryption."""
+    PRIVILEGE_CHECK = "privilege-check"
+    """If one of them is table_encryption_privilege_check."""
+    SCHEMA_DEFAULT = "schema-default"
+    """If the plan has new tables of a schema born encrypted."""
     KILL = "kill"
     """For apply, if sessions that are in the way are to be ended (`--kill-blockers-after`)."""
     OPTIONAL = "optional"
@@ -57,6 +65,14 @@ class Right:
     level: Level
     need: Need
     purpose: str
+    also: Need | None = None
+    """Another reason to need it."""
+    or_super: bool = False
+    """SUPER does, too."""
+
+    def is_needed(self, needs: Collection[Need]) -> bool:
+        """True if one of these reasons is one for this right."""
+        return self.need in needs or (self.also is not None and self.also in needs)
 
 
 RIGHTS: Final[tuple[Right, ...]] = (
@@ -74,7 +90,13 @@ RIGHTS: Final[tuple[Right, ...]] = (
     Right("UPDATE", Level.SCHEMA, Need.COPY, "mirror changes into the shadow"),
     Right("DELETE", Level.SCHEMA, Need.COPY, "mirror deletions into the shadow, empty the log"),
     Right("CREATE", Level.SCHEMA, Need.COPY, "create the shadow and the log, RENAME"),
-    Right("ALTER", Level.SCHEMA, Need.COPY, "ENCRYPTION='Y', build indexes, RENAME"),
+    Right(
+        "ALTER",
+        Level.SCHEMA,
+        Need.COPY,
+        "ENCRYPTION='Y', build indexes, RENAME; ALTER SCHEMA",
+        also=Need.SCHEMA_DEFAULT,
+    ),
     Right("DROP", Level.SCHEMA, Need.COPY, "RENAME; drop the log and, when its time has come, the retained table"),
     Right("LOCK TABLES", Level.SCHEMA, Need.COPY, "the exclusive moments of milliseconds, direct-alter, convert"),
     Right("SELECT", Level.JOURNAL, Need.COPY, "read the journal"),
@@ -86,7 +108,13 @@ RIGHTS: Final[tuple[Right, ...]] = (
     Right("DROP", Level.JOURNAL, Need.COPY, "drop what was rehearsed on"),
     Right("TRIGGER", Level.JOURNAL, Need.COPY, "rehearse the triggers"),
     Right("LOCK TABLES", Level.JOURNAL, Need.COPY, "rehearse the exclusive moments"),
-    Right("SUPER", Level.GLOBAL, Need.TRIGGERS, "CREATE TRIGGER while the binlog is on (error 1419)"),
+    Right(
+        "SUPER",
+        Level.GLOBAL,
+        Need.TRIGGERS,
+        "CREATE TRIGGER while the binlog is on (error 1419); SET PERSIST table_encryption_privilege_check",
+        also=Need.PRIVILEGE_CHECK,
+    ),
     Right(
         "CREATE TABLESPACE",
         Level.GLOBAL,
@@ -99,6 +127,8 @@ RIGHTS: Final[tuple[Right, ...]] = (
         Need.ENCRYPTION_ADMIN,
         "make encrypted tables, and the journal's schema and relays' tablespaces in clear, whatever the defaults are",
     ),
+    Right("SYSTEM_VARIABLES_ADMIN", Level.GLOBAL, Need.SETTING, "SET PERSIST, SET GLOBAL", or_super=True),
+    Right("BINLOG_ENCRYPTION_ADMIN", Level.GLOBAL, Need.BINLOG_SETTING, "SET PERSIST binlog_encryption", or_super=True),
     Right("CONNECTION_ADMIN", Level.GLOBAL, Need.KILL, "end sessions of other accounts that are in the way"),
     Right("XA_RECOVER_ADMIN", Level.GLOBAL, Need.OPTIONAL, "name prepared XA transactions that hold a lock"),
 )
@@ -136,7 +166,7 @@ def grants(
     """All GRANTs for an account that does exactly this, one statement for each level and schema."""
 
     def wanted(level: Level) -> list[str]:
-        return [r.name for r in RIGHTS if r.level is level and r.need in needs]
+        return [r.name for r in RIGHTS if r.level is level and r.is_needed(needs)]
 
     found: list[str] = []
     for level, on in (
@@ -218,14 +248,21 @@ def missing(
     found: list[Finding] = []
     for level, schema in places:
         lacking = [
-            r for r in RIGHTS if r.level is level and r.need in needs and not holds(server, r.name, schema=schema)
+            r
+            for r in RIGHTS
+            if r.level is level
+            and r.is_needed(needs)
+            and not holds(server, r.name, schema=schema)
+            and not (r.or_super and holds(server, "SUPER"))
         ]
         if not lacking:
             continue
         names = [r.name for r in lacking]
         what = "; ".join(f"{r.name}: {r.purpose}" for r in lacking)
         remedy = grant(server, [*names, *_besides(server, names, schema)], schema=schema)
-        if "SUPER" in names:
+        if "SUPER" in names and Need.PRIVILEGE_CHECK in needs:
+            remedy += "; instead of SUPER: plan without privilege-check, and have root set it at the end"
+        if "SUPER" in names and Need.TRIGGERS in needs:
             remedy += "; instead of SUPER: SET PERSIST log_bin_trust_function_creators = ON"
         if server.non_default_roles:
             roles = ", ".join(server.non_default_roles)

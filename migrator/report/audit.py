@@ -12,6 +12,7 @@ from migrator.posture import OPEN, Place
 from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_html, as_text, left, right, wrapping
 from migrator.report.documents import as_json
 from migrator.report.findings import finding_items
+from migrator.report.planned import harden_lines
 from migrator.report.values import Audit, AuditTable
 from migrator.report.words import about, count, plural
 
@@ -104,6 +105,7 @@ def _blocks(audit: Audit) -> list[Block]:
     blocks += _places(audit.places)
     if audit.findings:
         blocks += [Heading("Findings"), finding_items(audit.findings)]
+        blocks += [Paragraph(f"{line}.", "note") for line in harden_lines(None, audit.findings)]
     blocks += [Heading("Tables"), _table_grid(audit.tables)] if audit.tables else []
     refused = tuple(f"{t.name}: {t.why}" for t in audit.tables if t.method is Method.REFUSE)
     blocks += [Heading("Refused, so far"), Items(refused)] if refused else []

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
+from typing import Final
 
-from migrator.model import Method
-from migrator.planner.plan import Plan
+from migrator.model import Finding, Method
+from migrator.planner.plan import Plan, Policy
 from migrator.report.findings import finding_line
 from migrator.report.words import about, count, plural
+
+_HARDENED: Final = frozenset({"plain-binlog", "plain-redo", "plain-undo", "default-plain", "schema-default-plain"})
 
 
 def relay_lines(relays: int) -> tuple[str, ...]:
@@ -19,6 +23,13 @@ def relay_lines(relays: int) -> tuple[str, ...]:
         " several statements that are open can get error 1412 or 1213, to be tried again; single statements get none."
         " Without: plan --no-relay",
     )
+
+
+def harden_lines(policy: Policy | None, findings: Iterable[Finding]) -> tuple[str, ...]:
+    """That a plan can have steps for logs and defaults, in one sentence; nothing where none is asked for or needed."""
+    if (policy and policy.harden) or not any(f.code in _HARDENED for f in findings):
+        return ()
+    return ("logs, or tables to come, are in clear: migrator plan --harden all has steps for that",)
 
 
 def planned_exit_code(plan: Plan) -> int:
@@ -34,6 +45,7 @@ def planned_lines(plan: Plan, file: str) -> tuple[str, ...]:
         f" {about(plan.totals.bytes_to_do)} to do, {about(plan.totals.bytes_refused)} refused"
     ]
     lines += [finding_line(f) for f in plan.findings if f.blocks]
+    lines += harden_lines(plan.policy, plan.findings)
     lines += relay_lines(sum(s.method is Method.TABLESPACE_RELAY for s in plan.steps))
     lines.append(f"next: review it, then migrator dry-run {shlex.quote(file) if file else 'PLAN'}")
     return tuple(lines)

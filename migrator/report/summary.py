@@ -18,6 +18,11 @@ from migrator.sql.names import qualified
 _ORDER: Final = ("done", "skipped", "refused", "failed", "given-up", "person", "stopped", "left")
 _NOT_DONE: Final = frozenset({"failed", "given-up", "stopped", "left"})
 
+_BY_HAND: Final = (
+    "Logs from before they were encrypted are still there, in clear. When no replica and no backup needs the old binary"
+    " logs, and each undo tablespace when no transaction needs it any more:"
+)
+
 _REMOVAL: Final = ("trigger", "shadow", "log", "tablespace", "retained")
 """The order of removal: triggers first, since without shadow or log they break every write to the table."""
 
@@ -67,8 +72,15 @@ def _blocks(outcome: Outcome, plan: str) -> list[Block]:
         blocks += _way_out(outcome.exit_code, leftovers)
     elif outcome.exit_code == 3:
         blocks.append(Paragraph("Nothing that was made for the failed steps is left on the server."))
+    if outcome.by_hand:
+        blocks += [Heading("By hand"), Paragraph(_BY_HAND), Code("\n".join(_ended(line) for line in outcome.by_hand))]
     blocks += [Heading("Next"), Items(_next(outcome, plan))]
     return blocks
+
+
+def _ended(line: str) -> str:
+    statement, dashes, remark = line.partition("  -- ")
+    return f"{statement};{dashes}{remark}"
 
 
 def retained_grid(retained: Iterable[RetainedTable]) -> Grid:

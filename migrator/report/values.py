@@ -210,6 +210,8 @@ class Outcome:
     stopped_by: str = ""
     """Why the run ended before its plan: a signal, say; else ''."""
     throttled: tuple[ThrottledFor, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    """Statements for a person, when all is done: what was written in clear before the logs were encrypted."""
 
 
 # -- status -----------------------------------------------------------------------------------
@@ -318,7 +320,7 @@ class StatusReport:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether one table, tablespace or setting is encrypted, and what shows it."""
+    """Whether one table, tablespace or setting is encrypted (on), and what shows it."""
 
     name: str
     encrypted: bool

@@ -14,6 +14,7 @@ from migrator.sql.convert import convert_table, digest
 from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forget, drain_insert, lock_for_switch
 from migrator.sql.keys import KeyColumn, key_columns
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
+from migrator.sql.settings import BINLOG, UNDO, empty_undo, encrypt_new_tables, purge_binlogs, switch_on
 from migrator.sql.statement import Sql
 from migrator.sql.swap import direct_alter, encrypt_tablespace, lock_for_swap, lock_to_compare, lock_write, rename
 from migrator.sql.table import (
@@ -227,6 +228,28 @@ def tablespace(name: str, tables: int) -> tuple[Said, ...]:
     locks = f"{ends}; rows are read and written in between"
     longest = "milliseconds; sent when nobody holds one of the tables, for nothing can end these waits"
     return (_said("alter", encrypt_tablespace(name), locks, longest),)
+
+
+def setting(variable: str, *, persist: bool) -> tuple[Said, ...]:
+    """What `apply` runs for a variable of the server's, and what it leaves to a person."""
+    phase = "setting"
+    locks, longest = "", ""
+    if variable == BINLOG:
+        locks, longest = "commits wait until the next binary log is begun", "some tens of ms"
+    said = [_said(phase, switch_on(variable, persist=persist), locks, longest)]
+    if variable == BINLOG:
+        said.append(_said("by hand", f"{purge_binlogs('<the first encrypted one>')}  -- by you, after the last table"))
+    if variable == UNDO:
+        first, *others = empty_undo(["<each>"])
+        said += [_said("by hand", f"{first}  -- by you, after the last table"), *(_said("by hand", o) for o in others)]
+    return tuple(said)
+
+
+def schema_default(schema: str) -> tuple[Said, ...]:
+    """What `apply` runs so that new tables of a schema are born encrypted."""
+    locks = f"the schema {schema} and all of its tables: everybody else waits"
+    longest = "0.2 s and 0.8 ms for each table; a request is given up after 3 ms of waiting and tried again"
+    return (_said("schema default", encrypt_new_tables(schema), locks, longest),)
 
 
 def statements(

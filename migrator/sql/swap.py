@@ -26,9 +26,13 @@ def after_probe(tables: Sequence[TableName], statement: Sql, *, readers: int = 0
     not go on to the next statement after an error. (Manual: 29.12.13.3, The metadata_locks Table.)
 
     With `readers`: or in an instant in which so many others at most have read the tables, and done nothing else to
-    them.
+    them. A table without a name stands for the schema and all that is in it.
     """
-    here = "".join([" OR (OBJECT_TYPE = 'TABLE' AND OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)"] * len(tables))
+    one, everything = (
+        " OR (OBJECT_TYPE = 'TABLE' AND OBJECT_SCHEMA = %s AND OBJECT_NAME = %s)",
+        " OR OBJECT_SCHEMA = %s",
+    )
+    here = "".join(one if table.name else everything for table in tables)
     everywhere = "(LEFT(OBJECT_TYPE, 6) IN ('BACKUP', 'GLOBAL') AND LOCK_TYPE IN ('SHARED', 'EXCLUSIVE'))"
     read = "LOCK_TYPE = 'SHARED_READ' AND LOCK_DURATION = 'TRANSACTION' AND LOCK_STATUS = 'GRANTED'"
     few = f"COUNT(*) = COUNT(IF({read}, 1, NULL)) AND COUNT(DISTINCT OWNER_THREAD_ID) <= {readers}"
@@ -42,7 +46,7 @@ def after_probe(tables: Sequence[TableName], statement: Sql, *, readers: int = 0
         " SELECT IF((SELECT COUNT(*) FROM (SELECT 1 FROM looks"
         f" WHERE IF({free}, 1, SLEEP({LOOK_EVERY_SECONDS})) = 1 LIMIT 1) AS free) = 0,"
         f" (SELECT 1 UNION SELECT 2), 0); {statement.text}",
-        (*(value for table in tables for value in (table.schema, table.name)), *statement.args),
+        (*(value for table in tables for value in (table.schema, table.name) if value), *statement.args),
     )
 
 

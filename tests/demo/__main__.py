@@ -25,7 +25,7 @@ from typing import Final
 
 from tests.demo import company, ledger, verdict
 from tests.demo.commands import MIGRATOR
-from tests.demo.facts import innodb_tables, read_facts, readable_in
+from tests.demo.facts import innodb_tables, read_facts, readable_in, switched_on
 from tests.demo.migration import migrate, steps_in
 from tests.demo.screen import heading, say
 from tests.demo.shapes import Account, Shape, read_shapes
@@ -35,6 +35,8 @@ from tests.servers import RunningServer, start
 from tests.servers.accounts import least_privileged
 
 OPTIONS: Final = ("--innodb-buffer-pool-size=512M",)
+SETTINGS: Final = "SYSTEM_VARIABLES_ADMIN, BINLOG_ENCRYPTION_ADMIN, TABLE_ENCRYPTION_ADMIN"
+"""What the account may do besides, for `plan --harden` (docs/privileges.md)."""
 OUTPUTS: Final = Path("demo-output")
 COMMITTED: Final = Path(__file__).parents[2] / "plans" / "demo.yaml"
 """The plan of the company's database, for people to read without running anything."""
@@ -91,6 +93,7 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
         root = Account(server.server.host, server.server.port, server.server.user, server.server.password)
         shapes = load_company(server, root)
         dba = stack.enter_context(least_privileged(server, schemas=company.SCHEMAS))
+        server.rows(f"GRANT {SETTINGS} ON *.* TO '{dba.user}'@'%%'")
         stack.callback(dba.option_file(output / "dba.cnf").unlink, missing_ok=True)
         option_file = application_account(server, output)
         stack.callback(option_file.unlink, missing_ok=True)
@@ -109,6 +112,7 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
         load = stack.enter_context(traffic(option_file, output, rate=options.rate))
         rows_before = ledger.snapshot(root, shapes.values())
         before, innodb_before = read_facts(server.connect), innodb_tables(server.connect)
+        logs_before = switched_on(server.connect)
         load.mark("warm-up")
         print(
             f"\n  {sum(map(len, rows_before.values())):,} rows remembered; the application writes from now on.",
@@ -135,6 +139,7 @@ def demonstrate(options: argparse.Namespace, output: Path) -> int:
             *verdict.application_is_well(result, "during", {*before} - company.QUIET, migration.doing),
             *verdict.encrypted_and_unchanged(before, after),
             verdict.nothing_in_clear(innodb_before, innodb_tables(server.connect)),
+            verdict.logs_are_encrypted(logs_before, switched_on(server.connect)),
             verdict.refused_as_expected(migration.refused, before, after),
             verdict.planned_as_committed(migration.planned, steps_in(COMMITTED)),
             verdict.large_ones_were_copied(migration.steps.values()),

@@ -107,14 +107,14 @@ _MAY_CHANGE = "|".join(
     (
         r" /\*!50100 TABLESPACE `innodb_file_per_table` \*/",
         r" AUTO_INCREMENT=\d+",
-        r" /\*!80016 ENCRYPTION='Y' \*/",
-        r" ENCRYPTION='Y'",
+        r" /\*!80016 ENCRYPTION='[YN]' \*/",
+        r" ENCRYPTION='[YN]'",
     )
 )
 
 
 def comparable(definition: str) -> str:
-    """A table's definition without ENCRYPTION='Y', AUTO_INCREMENT= and TABLESPACE `innodb_file_per_table`.
+    """A table's definition without ENCRYPTION=, AUTO_INCREMENT= and TABLESPACE `innodb_file_per_table`.
 
     All else must stay as it was. A relay leaves the last, which says what is true of every table in a file of its own.
     They are looked for among the table's options only, in front of its comment: a comment may say anything.
@@ -151,3 +151,24 @@ def readable_in(datadir: Path, canaries: Mapping[str, bytes]) -> dict[str, bool]
         table: value in (datadir / table.replace(".", "/")).with_suffix(".ibd").read_bytes()
         for table, value in canaries.items()
     }
+
+
+_SETTINGS: Final = """
+SELECT 'binlog_encryption', @@GLOBAL.binlog_encryption UNION ALL
+SELECT 'innodb_redo_log_encrypt', @@GLOBAL.innodb_redo_log_encrypt UNION ALL
+SELECT 'innodb_undo_log_encrypt', @@GLOBAL.innodb_undo_log_encrypt UNION ALL
+SELECT 'default_table_encryption', @@GLOBAL.default_table_encryption UNION ALL
+SELECT CONCAT('new tables of ', schema_name), default_encryption = 'YES' FROM information_schema.schemata
+WHERE schema_name IN %s
+"""
+
+
+def switched_on(connect: Connect) -> dict[str, bool]:
+    """Which settings are on, and in which of the company's schemas new tables are born encrypted; and whether the
+    newest binary log is encrypted."""
+    with closing(connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(_SETTINGS, (company.SCHEMAS,))
+        found = {str(name): bool(on) for name, on in cursor.fetchall()}
+        cursor.execute("SHOW BINARY LOGS")
+        *_, newest = cursor.fetchall()
+        return found | {"the newest binary log": newest[2] == "Yes"}

@@ -133,6 +133,17 @@ def nothing_in_clear(before: Mapping[str, bool], after: Mapping[str, bool]) -> C
     )
 
 
+def logs_are_encrypted(before: Mapping[str, bool], after: Mapping[str, bool]) -> Check:
+    """Binary log, redo, undo, and how new tables are born: in clear before, encrypted now, by the server's word."""
+    failures = [f"{name} was on before, so this proves nothing" for name, on in before.items() if on]
+    failures += [f"{name} is in clear" for name in before if not after.get(name)]
+    return Check(
+        "logs are encrypted, and new tables are born so",
+        tuple(failures) or (() if before else ("nothing was looked at",)),
+        f"{len(after)} settings; before, none was on",
+    )
+
+
 def refused_as_expected(refused: Iterable[str], before: Mapping[str, Facts], after: Mapping[str, Facts]) -> Check:
     """Exactly the expected tables are refused, and refused tables are not touched."""
     found = {*refused}
@@ -162,6 +173,8 @@ def planned_as_committed(planned: Sequence[Mapping[str, Any]], committed: Sequen
 
 
 def _name(step: Mapping[str, Any]) -> str:
+    if step["kind"] == "setting":
+        return f"{step.get('schema_name', '')} {step['setting_name']}"
     return f"{step['schema_name']}.{step['table_name']}" if step["kind"] == "table" else str(step["tablespace_name"])
 
 

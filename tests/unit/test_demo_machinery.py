@@ -398,6 +398,17 @@ def test_a_plan_that_is_not_the_committed_one_fails_the_demonstration() -> None:
     assert not check([step | {"sql": ["DROP TABLE b"]}, other], [step, other]).passed
 
 
+def test_a_log_in_clear_fails_the_demonstration() -> None:
+    """And so does one that was encrypted before: it would prove nothing."""
+    off = {"binlog_encryption": False, "new tables of shop": False}
+    on = dict.fromkeys(off, True)
+    check = verdict.logs_are_encrypted
+    assert check(off, on).passed
+    assert not check(off, off | {"binlog_encryption": True}).passed
+    assert not check(on, on).passed
+    assert not check({}, {}).passed
+
+
 def test_one_table_refused_too_many_or_too_few_fails_the_demonstration() -> None:
     """The list is asserted exactly, and a refused table must be left alone."""
     before = {table: facts(table, encrypted=False) for table in company.EXPECTED_REFUSED}

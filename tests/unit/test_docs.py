@@ -23,7 +23,8 @@ from migrator.planner.make import make_plan
 from migrator.planner.plan import Defaults, Policy
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
-from migrator.sql.story import Said, conversion, direct, relayed, shadow_copy, tablespace
+from migrator.sql.settings import VARIABLES
+from migrator.sql.story import Said, conversion, direct, relayed, schema_default, setting, shadow_copy, tablespace
 from migrator.sql.swap import LOOKS
 from tests.audited import audit_text
 from tests.limits import groups_in, limits_text
@@ -291,9 +292,12 @@ PLACES: Final = {
 
 
 def test_the_documented_grants_are_the_rights_that_the_gates_ask_for() -> None:
-    """All but two: SUPER has a better way, which the page names; CONNECTION_ADMIN is for an option that few want."""
+    """All but those that have a better way, or are for options that few want; the page names them apart."""
     rights = {(right.name, PLACES[right.level]) for right in RIGHTS}
     rights -= {("SUPER", "*.*"), ("CONNECTION_ADMIN", "*.*")}
+    rights -= {("SYSTEM_VARIABLES_ADMIN", "*.*"), ("BINLOG_ENCRYPTION_ADMIN", "*.*")}
+    settings = "GRANT SYSTEM_VARIABLES_ADMIN, BINLOG_ENCRYPTION_ADMIN, TABLE_ENCRYPTION_ADMIN ON *.*"
+    assert settings in section("privileges.md", "Settings")
     assert "GRANT CONNECTION_ADMIN ON *.*" in section("privileges.md", "Ending sessions of others")
     assert _granted(documented_grants()) == rights
     assert "log_bin_trust_function_creators = ON" in text_of("privileges.md")
@@ -321,6 +325,12 @@ def test_each_right_has_its_reason() -> None:
 
 TABLE: Final = TableName("shop", "t")
 STATEMENTS: Final = (
+    "SET PERSIST",
+    "ALTER SCHEMA",
+    "PURGE BINARY LOGS",
+    "CREATE UNDO TABLESPACE",
+    "ALTER UNDO TABLESPACE",
+    "DROP UNDO TABLESPACE",
     "CREATE TABLESPACE",
     "CREATE TABLE",
     "ALTER TABLESPACE",
@@ -352,7 +362,9 @@ def story() -> tuple[Said, ...]:
         *shadow_copy(table, a_key("id"), create, one_moment=True),
         *shadow_copy(table, a_key("id"), create, rollback_hours=24),
     )
-    return (*copies, *direct(table), *conversion(table), *tablespace("ts", 2), *relayed(table, create))
+    others = (*direct(table), *conversion(table), *tablespace("ts", 2), *relayed(table, create))
+    settings = [said for variable in VARIABLES for said in setting(variable, persist=True)]
+    return (*copies, *others, *settings, *schema_default("shop"))
 
 
 def kind_of(said: Said) -> str:
@@ -364,7 +376,7 @@ def kind_of(said: Said) -> str:
 def test_every_statement_is_in_the_table_of_locks() -> None:
     """Whatever plan and review show, the page has a row for it: in its phase, with what it locks."""
     table = [row for row in rows(section("how-it-works.md", "Every lock")) if row[0] != "phase"]
-    assert len({said.phase for said in story()}) == 18
+    assert len({said.phase for said in story()}) == 21
     for said in story():
         cells = [row[1] for row in table if row[0] == said.phase]
         assert any(re.search(rf"\b{kind_of(said)}\b", cell) for cell in cells), f"{said.phase}: {said.text[:60]}"
@@ -383,6 +395,7 @@ def test_every_method_and_phase_is_told() -> None:
     assert methods == set(Method)
     headings = re.findall(r"^### \d\. (\w+)$", text_of("how-it-works.md"), flags=re.MULTILINE)
     beside = {"alter", "cleanup", "end of rollback", "twin", "convert", "one moment"}
+    beside |= {"setting", "schema default", "by hand"}
     legs = [name for name, _ in LEGS if not name.endswith("-wait")]
     phases = list(dict.fromkeys(said.phase for said in story() if said.phase not in {*beside, *legs}))
     assert [heading.lower() for heading in headings] == phases

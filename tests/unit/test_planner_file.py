@@ -17,6 +17,8 @@ from migrator.model import Finding, Flavour, Member, Method
 from migrator.planner.file import parse_plan, plan_hash, plan_text, read_plan, write_plan
 from migrator.planner.make import make_plan
 from migrator.planner.plan import (
+    HARDEN,
+    SCHEMA_DEFAULT,
     Attestation,
     Attestations,
     Defaults,
@@ -29,6 +31,7 @@ from migrator.planner.plan import (
     Step,
     fingerprint_of,
 )
+from migrator.sql.settings import VARIABLES
 from tests.unit.builders import NAMES, NASTY, SMALL_DIRECTLY, a_server, a_small_table, a_table, an_inventory
 
 
@@ -84,7 +87,12 @@ def steps(draw: st.DrawFn) -> Step:
     if draw(st.booleans()):
         method = draw(st.sampled_from([Method.TABLESPACE, Method.SKIP, Method.REFUSE]))
         return Step(kind="tablespace", tablespace_name=draw(names), method=method, **common)
-    method = draw(st.sampled_from(list(Method)))
+    if draw(st.booleans()):
+        method = draw(st.sampled_from([Method.SETTING, Method.SKIP]))
+        if draw(st.booleans()):
+            return Step(kind="setting", setting_name=SCHEMA_DEFAULT, schema_name=draw(names), method=method, **common)
+        return Step(kind="setting", setting_name=draw(st.sampled_from(VARIABLES)), method=method, **common)
+    method = draw(st.sampled_from([one for one in Method if one is not Method.SETTING]))
     space = draw(names) if method is Method.TABLESPACE else ""
     return Step(
         kind="table",
@@ -97,7 +105,9 @@ def steps(draw: st.DrawFn) -> Step:
 
 
 def unique(found: list[Step]) -> tuple[Step, ...]:
-    by_name = {(s.kind, s.schema_name, s.table_name, s.tablespace_name if s.kind != "table" else ""): s for s in found}
+    by_name = {
+        (s.schema_name, s.table_name, s.tablespace_name if s.kind != "table" else "", s.setting_name): s for s in found
+    }
     return tuple(by_name.values())
 
 
@@ -114,7 +124,12 @@ plans = st.builds(
     created_at=texts,
     server=st.builds(PlanServer, server_uuid=names, version=texts, flavour=st.sampled_from(list(Flavour)), where=texts),
     scope=st.builds(Scope, databases=st.lists(names, max_size=2).map(tuple)),
-    policy=st.builds(Policy, direct_below_bytes=st.integers(0, 2**30), tablespaces=st.booleans()),
+    policy=st.builds(
+        Policy,
+        direct_below_bytes=st.integers(0, 2**30),
+        tablespaces=st.booleans(),
+        harden=st.lists(st.sampled_from(HARDEN)).map(tuple),
+    ),
     attestations=st.builds(
         Attestations, keyring_backup=st.none() | attestations, members=st.dictionaries(texts, attestations, max_size=2)
     ),

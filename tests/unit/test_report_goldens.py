@@ -153,6 +153,8 @@ Findings
 
 - the binlog is in clear. Remedy: SET PERSIST binlog_encryption = ON. [plain-binlog]
 
+logs, or tables to come, are in clear: migrator plan --harden all has steps for that.
+
 Tables
 ------
 
