@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests import limits, listened, reference
+from tests import audited, limits, listened, reference
 from tests.server.faults import answers
 
 MADE: Final[dict[Path, Callable[[], str]]] = {
     reference.FILE: reference.reference_text,
     limits.FILE: limits.limits_text,
     answers.FILE: answers.faults_text,
+    audited.FILE: audited.audit_text,
     listened.EVENTS: listened.events_text,
     listened.METRICS_PAGE: listened.metrics_text,
 }
