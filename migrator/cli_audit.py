@@ -36,10 +36,11 @@ def read_all(session: Session, server: Server, ours: OurTables) -> Posture:
     """The posture of the server, and of its host where that is proved to be this one. Reads only."""
     retained = dict(ours.retained)
     unfinished = tuple(sorted(ours.owned - retained.keys()))
-    return read_posture(session, server, host=_host(session, server), ours=Ours(retained, unfinished))
+    return read_posture(session, server, host=host_of(session, server), ours=Ours(retained, unfinished))
 
 
-def _host(session: Session, server: Server) -> Host:
+def host_of(session: Session, server: Server) -> Host:
+    """The host, if its name is the server's and the datadir has its auto.cnf; else why it was not looked at."""
     here = socket.gethostname()
     if here != server.host:
         return Host(why=f"this is {here}, the server is on {server.host}")
