@@ -142,12 +142,14 @@ def test_percona_has_settings_that_mysql_has_not() -> None:
     codes = ("temporary-tablespace", "session-temporary-tablespaces", "temporary-files", "online-alter-files")
     names = ("innodb_temp_tablespace_encrypt", "encrypt_tmp_files", "innodb_encrypt_online_alter_logs")
     percona = {"flavour": Flavour.PERCONA, "version": (8, 0, 36)}
-    off = found(server=percona, **dict.fromkeys(names, "OFF"), innodb_sys_tablespace_encrypt="OFF")
+    all_off: Any = dict.fromkeys((*names, "innodb_sys_tablespace_encrypt"), "OFF")
+    all_on: Any = dict.fromkeys(all_off, "ON")
+    off = found(server=percona, **all_off)
     assert set(states(off, *codes, "system-tablespace")) == {"in clear"}
     assert off["temporary-tablespace"].closes == ("SET PERSIST innodb_temp_tablespace_encrypt = ON;",)
     assert (off["temporary-files"].restart, off["online-alter-files"].restart) == (True, False)
     assert "dump, make, load" in " ".join(off["system-tablespace"].closes)
-    on = found(server=percona, **dict.fromkeys(names, "ON"), innodb_sys_tablespace_encrypt="ON")
+    on = found(server=percona, **all_on)
     assert set(states(on, *codes, "system-tablespace")) == {"encrypted"}
     mysql = found()
     assert "there is no encrypt_tmp_files: no setting of this server" in mysql["temporary-files"].evidence
@@ -186,7 +188,7 @@ def test_doublewrite_by_version(
         ({}, ("mysqlx_cache_cleaner",), "unused"),
     ],
 )
-def test_audit_logs(settings: dict[str, str], plugins: tuple[str, ...], state: str) -> None:
+def test_audit_logs(settings: dict[str, Any], plugins: tuple[str, ...], state: str) -> None:
     """Plugins and components of Oracle and Percona; those without encryption are in clear."""
     posture = Posture(at_rest=replace(READ, plugins=plugins))
     assert found(posture=posture, **settings)["audit-log"].state == state
@@ -325,7 +327,7 @@ def test_purges(files: str, closes: tuple[str, ...]) -> None:
     ],
 )
 def test_logs_of_statements(
-    *, settings: dict[str, str], rows: bool | None, state: str, closes: tuple[str, ...] | None
+    *, settings: dict[str, Any], rows: bool | None, state: str, closes: tuple[str, ...] | None
 ) -> None:
     """Where it goes now, and what is left of before."""
     place = found(posture=Posture(at_rest=replace(READ, general_log_rows=rows)), **settings)["general-log"]

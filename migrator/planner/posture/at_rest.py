@@ -134,7 +134,7 @@ def _system(inventory: Inventory, posture: Posture) -> Place:
     if is_percona(inventory.server):
         closes.append("-- innodb_sys_tablespace_encrypt = ON counts only when a datadir is made: dump, make, load")
     return SYSTEM.place(
-        State.CLEAR, evidence, *closes, disk_below(posture, "datadir", other=bool(closes)), restart=True
+        State.CLEAR, evidence, *closes, disk_below(posture, "datadir", lead="what is there already: only"), restart=True
     )
 
 

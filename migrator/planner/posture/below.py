@@ -5,14 +5,13 @@ from __future__ import annotations
 from migrator.posture import Disk, Host, Posture
 
 
-def disk_below(posture: Posture, *names: str, other: bool = False) -> str:
+def disk_below(posture: Posture, *names: str, lead: str = "no statement: only") -> str:
     """What closes a place that no setting closes, in words; `names` are the variables that name its paths.
 
-    `other` if there is another way before it.
+    `lead` says how that stands to the lines before it.
     """
     paths = [f"{name} ({posture.variables[name]})" for name in names if posture.variables.get(name)]
-    way = "or keep it, with" if other else "no statement: only"
-    return f"-- {way} an encrypted disk below {' and '.join(paths)}: docs/audit.md, An encrypted disk below"
+    return f"-- {lead} an encrypted disk below {' and '.join(paths)}: docs/audit.md, An encrypted disk below"
 
 
 def encrypted_below(host: Host, *names: str) -> str:

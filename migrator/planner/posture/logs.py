@@ -190,7 +190,7 @@ def _statements(code: Code, posture: Posture, switch: str, table: str) -> Place:
         if below:
             return code.place(State.ENCRYPTED, f"not by the server; {below}")
         closes = [*off, *empty, *remove]
-        keep = [disk_below(posture, f"{switch}_file", other=True)] if on else []
+        keep = [disk_below(posture, f"{switch}_file", lead="or keep it, with")] if on else []
         return code.place(State.CLEAR, evidence, *closes, *keep)
     if rows is None:
         grant = f"GRANT SELECT ON mysql.{table} TO ...;  -- the account of the audit, or look yourself:"
