@@ -35,7 +35,8 @@ def accepted_of(given: Collection[str] | None) -> frozenset[str]:
 def read_all(session: Session, server: Server, ours: OurTables) -> Posture:
     """The posture of the server, and of its host where that is proved to be this one. Reads only."""
     retained = dict(ours.retained)
-    unfinished = tuple(sorted(ours.owned - retained.keys()))
+    tables = (name for name in ours.owned - retained.keys() if name.name not in ours.relays)
+    unfinished = tuple(sorted(tables))
     return read_posture(session, server, host=host_of(session, server), ours=Ours(retained, unfinished))
 
 

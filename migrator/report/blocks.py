@@ -131,15 +131,15 @@ def _text_block(block: Block, columns: int) -> str:
 
 
 def _text_card(card: Card, columns: int) -> str:
-    labels = [label for label, _ in card.facts] + [card.label]
-    room = max(width(label) for label in labels) + 4
+    facts = [(printable(label), printable(text)) for label, text in card.facts]
+    named = printable(card.label)
+    room = max(width(label) for label, _ in [*facts, (named, "")]) + 4
+    told = [(label, wrapped(text, columns - room)) for label, text in facts]
+    told += [(named, [part for line in card.lines for part in _copied(printable(line), columns - room)])]
     lines = [printable(card.title)]
-    for label, text in card.facts:
-        first, *rest = wrapped(printable(text), columns - room)
-        lines += [f"  {_padded(label, room - 2, right=False)}{first}", *(" " * room + line for line in rest)]
-    copied = [part for line in card.lines for part in _copied(printable(line), columns - room)]
-    for at, line in enumerate(copied):
-        lines.append(f"  {_padded('' if at else card.label, room - 2, right=False)}{line}")
+    for label, parts in told:
+        for at, part in enumerate(parts):
+            lines.append(f"  {_padded('' if at else label, room - 2, right=False)}{part}")
     return "\n".join(lines)
 
 

@@ -45,7 +45,8 @@ REDO_BEFORE: Final = Code(
     "redo log of before",
     "Blocks that were written before the redo log was encrypted: they stay until they are overwritten, in spare files"
     " (`#ib_redo..._tmp`) too. Only the files tell; they are read on the server's host. Each start of the server"
-    " writes some blocks in clear before it comes to encrypting (about 100 on 9.7.4).",
+    " writes some blocks in clear before it comes to encrypting (about 100 on 9.7.4, with names"
+    " of the dictionary and no rows).",
     "rows that were written before can still be read",
     "time: it is overwritten when `innodb_redo_log_capacity` bytes more are written",
 )
