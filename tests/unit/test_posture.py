@@ -389,6 +389,17 @@ def test_old_parts() -> None:
         assert (clean.state, clean.closes) == ("encrypted", ())
 
 
+def test_how_long_the_old_redo_log_stays() -> None:
+    """By its capacity; before 8.0.30 by its files, which no statement changes."""
+    new = found()["redo-log-before"]
+    assert "when 100.0 MiB more are written" in " ".join(new.closes)
+    assert "SET GLOBAL innodb_redo_log_capacity = 8388608;" in new.closes
+    files = {"innodb_log_file_size": str(48 * MIB), "innodb_log_files_in_group": "2"}
+    old = found(server={"variables": files, "version": (8, 0, 28)}, innodb_redo_log_capacity=None)["redo-log-before"]
+    assert "when 96.0 MiB more are written" in " ".join(old.closes)
+    assert not [line for line in old.closes if line.endswith(";")]
+
+
 # -- the host ----------------------------------------------------------------------------------------
 
 

@@ -70,7 +70,7 @@ CODES: Final = (
 def page_logs(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     """Undo, redo, doublewrite."""
     yield from _undo(inventory, posture)
-    yield from _redo(posture)
+    yield from _redo(inventory, posture)
     yield _doublewrite(inventory, posture)
 
 
@@ -105,15 +105,18 @@ def _empty(name: str) -> str:
     return f"{asked}  -- again, until it says: empty"
 
 
-def _redo(posture: Posture) -> Iterator[Place]:
+def _redo(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     setting = "innodb_redo_log_encrypt"
     if not is_on(posture, setting):
         yield REDO.place(State.CLEAR, said(posture, setting), f"SET PERSIST {setting} = ON;")
         return
     yield REDO.place(State.ENCRYPTED, said(posture, setting))
-    capacity = posture.variables.get("innodb_redo_log_capacity", "")
-    closes = [f"-- nothing has to be done: it is gone when {about(int(capacity or 0))} more are written"]
-    if capacity and int(capacity) > _SMALLEST_REDO:
+    variables = inventory.server.variables
+    # Before 8.0.30 the redo log had files of a fixed size, and changed that only by a restart.
+    fixed = int(variables.get("innodb_log_file_size", 0)) * int(variables.get("innodb_log_files_in_group", 0))
+    capacity = int(posture.variables.get("innodb_redo_log_capacity", 0))
+    closes = [f"-- nothing has to be done: it is gone when {about(capacity or fixed)} more are written"]
+    if capacity > _SMALLEST_REDO:
         closes += [
             "-- sooner, where nobody works (writes wait while the log is small): make it small, write 16 MiB, and back",
             f"SET GLOBAL innodb_redo_log_capacity = {_SMALLEST_REDO};",
