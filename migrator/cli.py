@@ -19,6 +19,7 @@ from migrator import __version__
 from migrator.cli_apply_options import HookCommands, HookMustSucceed, HookTimeout, MetricsPath
 from migrator.cli_call import BUG, Call, output, say, signal_code, stoppable, tell_result, to_nowhere
 from migrator.cli_options import (
+    Accept,
     AttestKeyring,
     AttestKeyringBackup,
     Budget,
@@ -110,18 +111,20 @@ def audit(
     tables: Tables = None,
     ignore_databases: IgnoreDatabases = None,
     ignore_tables: IgnoreTables = None,
+    accept: Accept = None,
     format: TableFormat = "table",
     file: OutputFile = None,
 ) -> int:
     """Show what lies in clear, and how it would be encrypted.
 
-    The keyring, the logs, shared tablespaces, and every table with its method and why.
+    Every place where data lies: keyring, tables, logs, temporary files, defaults, host, copies. Each with what was
+    read, and what closes it; every table with its method and why.
 
-    Reads only. Exit code 1 if a table is in clear.
+    Reads only. Exit code 1 if a table is in clear, or a place is open that is not accepted.
     """
+    from migrator.cli_audit import accepted_of, read_all
     from migrator.cli_plan import read_ours
     from migrator.inventory import read_inventory, unreadable
-    from migrator.inventory.posture import read_posture
     from migrator.planner.around import look_around, real_bytes
     from migrator.planner.gates import gates
     from migrator.planner.methods import choose
@@ -129,11 +132,11 @@ def audit(
     from migrator.planner.posture import places
     from migrator.report.audit import audit_exit_code, audit_html, audit_json, audit_of, audit_text
 
-    out = output(file)
+    out, accepted = output(file), accepted_of(accept)
     scope = scope_of(databases, tables, ignore_databases, ignore_tables)
     with call.session("audit") as session:
         inventory, ours = read_inventory(session, wanted=scope.wants), read_ours(session)
-        posture = read_posture(session, inventory.server)
+        posture = read_all(session, inventory.server, ours)
     check_scope(scope, inventory)
     around = look_around(inventory, owned=ours.owned, retained=ours.retained, relays=ours.relays)
     findings = gates(inventory.server, Attestations(), schemas=inventory.schemas)
@@ -142,6 +145,7 @@ def audit(
         inventory,
         findings,
         places(inventory, posture),
+        accepted=accepted,
         choose=lambda table: choose(table, inventory.server, Policy(), around),
         size_of=lambda table: real_bytes(table, around),
     )

@@ -69,6 +69,14 @@ IgnoreTables = Annotated[
     list[str] | None,
     typer.Option("--ignore-tables", metavar="A.T,B.*", help="Not these tables. Repeatable."),
 ]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="CODE",
+        help="A place that may stay open (docs/audit.md): shown, and not counted for the exit code. Repeatable.",
+    ),
+]
 OutputFile = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="FILE", help="Write the result there, in one step, instead of to stdout."),

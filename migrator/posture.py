@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from migrator.model import TableName
 from migrator.transport import Transport
 
 
@@ -60,9 +61,17 @@ class Place:
     risk: str = ""
     """Who could read what, or what could be lost; empty where the place is closed."""
     closes: tuple[str, ...] = ()
-    """The exact statements, or the procedure; empty where there is nothing to do, or nothing that could be done."""
+    """What closes it, line by line, to be copied: statements end with `;`, `$ ` begins a command of the shell, `-- `
+    words. Empty where there is nothing to do, or nothing that could be done."""
     restart: bool = False
     """True if closing it needs a restart of the server."""
+    accepted: bool = False
+    """A person has said that it may stay as it is (`audit --accept`): it is shown, and does not count."""
+
+    @property
+    def open(self) -> bool:
+        """True if it decides the exit code of `audit`."""
+        return self.state in OPEN and not self.accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +85,80 @@ class LogFile:
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """What lies on the server's disks besides tables."""
+    """What lies on the server's disks besides tables, as the server says."""
 
     binary_logs: tuple[LogFile, ...] | None = None
     """None: our account may not ask."""
+    general_log_rows: bool | None = None
+    """True if the table mysql.general_log has rows; None: our account may not ask."""
+    slow_log_rows: bool | None = None
+    """The same of mysql.slow_log."""
+    plugins: tuple[str, ...] = ()
+    """Active plugins of the types AUDIT and KEYRING, by name."""
+    installed_plugins: frozenset[str] | None = None
+    """Names in mysql.plugin: loaded by INSTALL PLUGIN, after InnoDB. None: our account may not ask."""
+    components: frozenset[str] | None = None
+    """URNs in mysql.component: loaded by INSTALL COMPONENT, after InnoDB. None: our account may not ask."""
+    histograms: int = 0
+    """Columns that have a histogram, of the tables that our account sees."""
+    file_accounts: tuple[str, ...] | None = None
+    """Accounts with the privilege FILE. None: our account sees only itself."""
+    master_keys: frozenset[str] | None = None
+    """Names of InnoDB's master keys in the keyring, never keys. None: our account may not ask."""
+    binlog_keys: int = 0
+    """How many keys of the binary log the keyring has."""
+    ndb_encrypted: tuple[tuple[int, str], ...] | None = None
+    """Each data node of NDB with its EncryptedFileSystem; None where there is no NDB, or it may not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What a path lies on."""
+
+    path: str
+    mount: str = ""
+    """Where its file system is mounted; '' if that is not known."""
+    file_system: str = ""
+    source: str = ""
+    """The device, as mountinfo names it."""
+    crypt: str = ""
+    """How every layer below is encrypted by the kernel (`CRYPT-LUKS2`), else ''."""
+
+    @property
+    def in_memory(self) -> bool:
+        """True if it is no disk at all."""
+        return self.file_system in {"tmpfs", "ramfs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A swap area that is in use."""
+
+    name: str
+    kind: str
+    """'zram' | 'encrypted' | 'clear'"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file of the server's, as the host shows it."""
+
+    path: str
+    bytes: int = 0
+    mode: int = 0
+    """Permission bits."""
+    encrypted: bool | None = None
+    """By its first bytes; None if they could not be read, or say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldPart:
+    """How much of the files of a log was written in clear and is still there, by reading all of them."""
+
+    files: int
+    blocks: int
+    """Blocks or pages with something in them."""
+    in_clear: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +166,38 @@ class Host:
     """What the server's host is like; only where it is the host that we run on."""
 
     local: bool = False
+    why: str = "it was not asked"
+    """How this host is known to be the server's, or why it is not."""
+    aes: bool | None = None
+    """True if the processor has instructions for AES; None if it does not say."""
+    disks: dict[str, Disk] = field(default_factory=dict)
+    """By the variable that names the path: datadir, tmpdir, ..."""
+    swaps: tuple[Swap, ...] | None = None
+    core_limit: str | None = None
+    """The server's own soft limit for core dumps, as the kernel says it; None if it may not be read."""
+    core_pattern: str = ""
+    hibernation: str = ""
+    """The device that memory would be written to; '' if there is none."""
+    datadir: FileFacts | None = None
+    keyring_file: FileFacts | None = None
+    relay_logs: tuple[FileFacts, ...] = ()
+    logs: dict[str, FileFacts] = field(default_factory=dict)
+    """Logs of statements that have something in them, by the variable that names the file."""
+    unknown_files: tuple[FileFacts, ...] | None = None
+    """Files of tables that the catalog does not name; None if the datadir cannot be listed."""
+    redo: OldPart | None = None
+    """None: not read (not readable, or too large)."""
+    undo: OldPart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Tables that migrator itself has made, by its journal."""
+
+    retained: dict[TableName, str] = field(default_factory=dict)
+    """Old tables in clear, and until when each is kept."""
+    unfinished: tuple[TableName, ...] = ()
+    """Shadows and logs of steps that are not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +210,4 @@ class Posture:
     at_rest: AtRest = AtRest()
     transport: Transport = field(default_factory=Transport)
     host: Host = Host()
+    ours: Ours = Ours()

@@ -18,8 +18,9 @@ from tests.server.faults import answers
 MADE: Final[dict[Path, Callable[[], str]]] = {
     reference.FILE: reference.reference_text,
     limits.FILE: limits.limits_text,
-    audited.FILE: audited.audit_text,
     answers.FILE: answers.faults_text,
+    audited.FILE: audited.audit_text,
+    audited.TRANSIT_FILE: audited.transit_text,
     listened.EVENTS: listened.events_text,
     listened.METRICS_PAGE: listened.metrics_text,
 }

@@ -138,7 +138,7 @@ def _shaped(value: object, key: str = "") -> object:
         shaped = CommentedMap()
         for name, inner in value.items():
             shaped[_text(name)] = _shaped(inner, name)
-            if _is_size(name) and inner is not None and len(bytes_text(inner).partition(" ")[0]) > 4:
+            if _is_size(name) and isinstance(inner, int) and len(bytes_text(inner).partition(" ")[0]) > 4:
                 shaped.yaml_add_eol_comment(about(inner), name, column=0)
         return shaped
     if isinstance(value, list):

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import Final
 
-from migrator.model import Finding, Inventory, Keyring, Method, Server, Table, TablespaceKind
+from migrator.model import Finding, Inventory, Method, Table, TablespaceKind
 from migrator.planner.checks import NO_DATA_ENGINES
 from migrator.planner.methods import Choice
-from migrator.posture import OPEN, Place
-from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_html, as_text, left, right, wrapping
+from migrator.posture import OPEN, Place, State
+from migrator.report.blocks import (
+    Block,
+    Card,
+    Grid,
+    Heading,
+    Items,
+    Paragraph,
+    Tone,
+    as_html,
+    as_text,
+    left,
+    right,
+    wrapping,
+)
 from migrator.report.documents import as_json
 from migrator.report.findings import finding_items
 from migrator.report.planned import harden_lines
 from migrator.report.values import Audit, AuditTable
 from migrator.report.words import about, count, plural
 
-_ENCRYPTED_IF_ON = (
-    ("binlog_encryption", "binary log"),
-    ("innodb_redo_log_encrypt", "redo log"),
-    ("innodb_undo_log_encrypt", "undo tablespaces"),
-    ("default_table_encryption", "tables of new schemas"),
-)
+_LINES: Final = 12
+"""Of what closes a place, for people; JSON has all."""
+_PLACES_TOO: Final = frozenset({"plain-binlog", "plain-redo", "plain-undo", "default-plain", "schema-default-plain"})
+"""Findings that a place says, too; JSON has both."""
+_TONES: Final[dict[State, Tone]] = {
+    State.ENCRYPTED: "good",
+    State.OK: "good",
+    State.UNUSED: "",
+    State.ASK: "note",
+    State.PARTLY: "bad",
+    State.CLEAR: "bad",
+    State.BAD: "bad",
+    State.UNKNOWN: "bad",
+}
 
 
 def audit_of(
@@ -29,10 +51,14 @@ def audit_of(
     findings: Iterable[Finding],
     places: Iterable[Place] = (),
     *,
+    accepted: Collection[str] = (),
     choose: Callable[[Table], Choice],
     size_of: Callable[[Table], int],
 ) -> Audit:
-    """The audit's value, by the planner's choice and size on disk for each table."""
+    """The audit's value, by the planner's choice and size on disk for each table.
+
+    `accepted` are the codes of places that may stay as they are: they are shown all the same.
+    """
     tables = (_audited(table, choose(table), size_of(table)) for table in inventory.tables)
     return Audit(
         server=inventory.server,
@@ -40,7 +66,7 @@ def audit_of(
         findings=tuple(findings),
         tables=tuple(sorted(tables, key=lambda t: (not t.in_clear, -t.size_bytes, t.name))),
         tablespaces=inventory.tablespaces,
-        places=tuple(places),
+        places=tuple(replace(place, accepted=place.code in accepted) for place in places),
     )
 
 
@@ -63,8 +89,8 @@ def _audited(table: Table, choice: Choice, size_bytes: int) -> AuditTable:
 
 
 def audit_exit_code(audit: Audit) -> int:
-    """1 if anything that was looked at lies in clear, or a place is not closed, else 0."""
-    return 1 if any(t.in_clear for t in audit.tables) or any(p.state in OPEN for p in audit.places) else 0
+    """1 if a table that was looked at lies in clear, or a place is open and not accepted, else 0."""
+    return 1 if any(t.in_clear for t in audit.tables) or any(p.open for p in audit.places) else 0
 
 
 def audit_text(audit: Audit) -> str:
@@ -98,14 +124,14 @@ def _blocks(audit: Audit) -> list[Block]:
             f"{server.host}:{server.port}, {server.flavour} {server.version_text}, "
             f"server_uuid {server.server_uuid}, read at {audit.read_at}"
         ),
+        *_verdict(audit.places),
         verdict,
-        Heading("The server"),
-        Grid((left("what"), wrapping("state")), tuple(_posture(server))),
+        *_places(audit.places),
     ]
-    blocks += _places(audit.places)
-    if audit.findings:
-        blocks += [Heading("Findings"), finding_items(audit.findings)]
-        blocks += [Paragraph(f"{line}.", "note") for line in harden_lines(None, audit.findings)]
+    findings = [finding for finding in audit.findings if finding.code not in _PLACES_TOO or not audit.places]
+    if findings:
+        blocks += [Heading("Before a run"), finding_items(findings)]
+    blocks += [Paragraph(f"{line}.", "note") for line in harden_lines(None, audit.findings)]
     blocks += [Heading("Tables"), _table_grid(audit.tables)] if audit.tables else []
     refused = tuple(f"{t.name}: {t.why}" for t in audit.tables if t.method is Method.REFUSE)
     blocks += [Heading("Refused, so far"), Items(refused)] if refused else []
@@ -117,30 +143,62 @@ def _blocks(audit: Audit) -> list[Block]:
     return blocks
 
 
-def _places(places: Iterable[Place]) -> list[Block]:
-    blocks: list[Block] = []
-    for area, found in itertools.groupby(places, key=lambda place: place.area):
-        rows = tuple((p.what, str(p.state), p.evidence) for p in found)
-        blocks += [Heading(str(area).capitalize()), Grid((wrapping("what"), left("state"), wrapping("evidence")), rows)]
+def _verdict(places: Collection[Place]) -> list[Block]:
+    if not places:
+        return []
+    still = [place for place in places if place.open]
+    states = ", ".join(f"{n} {state}" for state in State if (n := sum(p.state is state for p in still)))
+    accepted = sum(place.accepted and place.state in OPEN for place in places)
+    asks = sum(place.state is State.ASK for place in places)
+    said = [f"{plural(len(still), 'place')} of {len(places)} open: {states}" if still else "No place open"]
+    said += [f"{accepted} accepted"] if accepted else []
+    said += [f"{asks} to ask people about"] if asks else []
+    return [Paragraph("; ".join(said) + ".", "bad" if still else "good")]
+
+
+def _places(places: Collection[Place]) -> list[Block]:
+    if not places:
+        return []
+    accepted = [place for place in places if place.accepted and place.state in OPEN]
+    in_vain = sorted(place.code for place in places if place.accepted and place.state not in OPEN)
+    asked = [place for place in places if place.state is State.ASK]
+    closed = [place for place in places if place.state not in OPEN | {State.ASK}]
+    blocks: list[Block] = [Heading("Places"), _overview(places)]
+    for heading, found in (("Open", [p for p in places if p.open]), ("Accepted", accepted), ("To ask people", asked)):
+        blocks += [Heading(heading), *map(_card, found)] if found else []
+    if in_vain:
+        blocks.append(Paragraph(f"Accepted, though there is nothing to accept: {', '.join(in_vain)}.", "note"))
+    if closed:
+        rows = tuple((place.what, str(place.state), place.evidence) for place in closed)
+        blocks += [Heading("Closed"), Grid((left("place"), left("state"), wrapping("read")), rows)]
     return blocks
 
 
-def _posture(server: Server) -> list[tuple[str, str]]:
-    rows = [("keyring", _keyring(server.keyring))]
-    for variable, what in _ENCRYPTED_IF_ON:
-        unused = variable == "binlog_encryption" and not server.variable_is_on("log_bin")
-        if variable in server.variables and not unused:
-            rows.append((what, "encrypted" if server.variable_is_on(variable) else f"in clear ({variable}=OFF)"))
-    return rows
+def _overview(places: Collection[Place]) -> Grid:
+    columns = (left("area"), left("place"), left("state"), left("code"))
+    rows, area = [], None
+    for place in places:
+        state = str(place.state).upper() if place.open else str(place.state)
+        note = ", accepted" if place.accepted and place.state in OPEN else ""
+        rows.append(("" if place.area is area else str(place.area), place.what, state + note, place.code))
+        area = place.area
+    tones: tuple[Tone, ...] = tuple("note" if place.accepted else _TONES[place.state] for place in places)
+    return Grid(columns, tuple(rows), tones)
 
 
-def _keyring(keyring: Keyring) -> str:
-    if keyring.kind == "none":
-        return "none"
-    state = "active" if keyring.active else "NOT ACTIVE"
-    key = "has a master key" if keyring.has_master_key else "no master key yet"
-    notes = [n for n, so in (("read-only", keyring.read_only), ("and others: keep one", keyring.several)) if so]
-    return ", ".join([f"{keyring.kind} {keyring.name}", state, key, *notes])
+def _card(place: Place) -> Card:
+    facts: tuple[tuple[str, str], ...] = (("read", place.evidence), ("risk", place.risk))
+    more = len(place.closes) - _LINES
+    lines = place.closes[:_LINES] if more > 1 else place.closes
+    lines += (f"-- and {more} lines more: --format=json has them all",) if more > 1 else ()
+    facts += (("restart", "closing it needs one"),) if place.restart else ()
+    return Card(
+        title=f"{place.what}: {place.state}{', accepted' if place.accepted else ''} [{place.code}]",
+        facts=tuple(fact for fact in facts if fact[1]),
+        lines=lines,
+        label="look" if place.state is State.ASK else "close",
+        tone="note" if place.accepted else _TONES[place.state],
+    )
 
 
 def _table_grid(tables: Iterable[AuditTable]) -> Grid:

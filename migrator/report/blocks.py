@@ -1,4 +1,4 @@
-"""A report as blocks (heading, paragraph, list, code, grid), and how blocks look as text, Markdown and HTML. Pure.
+"""A report as blocks (heading, paragraph, list, code, grid, card), and how they look as text, Markdown, HTML. Pure.
 
 Rendering is the only place that escapes: builders hand over plain text, whatever it holds. Text fits
 `WIDTH` columns, HTML is one file that loads nothing.
@@ -68,9 +68,23 @@ class Grid:
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
+    tones: tuple[Tone, ...] = ()
+    """Of each row; only HTML shows them."""
 
 
-Block = Heading | Paragraph | Items | Code | Grid
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One thing with a name, some short facts about it, and lines to be copied; stands close together."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...] = ()
+    label: str = ""
+    """What the lines are, as the facts have labels."""
+    tone: Tone = ""
+
+
+Block = Heading | Paragraph | Items | Code | Grid | Card
 
 
 def left(title: str) -> Column:
@@ -110,8 +124,30 @@ def _text_block(block: Block, columns: int) -> str:
             return "\n".join("  " + printable(line) for line in text.split("\n"))
         case Grid():
             return _text_grid(block, columns)
+        case Card():
+            return _text_card(block, columns)
         case _:
             assert_never(block)
+
+
+def _text_card(card: Card, columns: int) -> str:
+    facts = [(printable(label), printable(text)) for label, text in card.facts]
+    named = printable(card.label)
+    room = max(width(label) for label, _ in [*facts, (named, "")]) + 4
+    told = [(label, wrapped(text, columns - room)) for label, text in facts]
+    told += [(named, [part for line in card.lines for part in _copied(printable(line), columns - room)])]
+    lines = [printable(card.title)]
+    for label, parts in told:
+        for at, part in enumerate(parts):
+            lines.append(f"  {_padded('' if at else label, room - 2, right=False)}{part}")
+    return "\n".join(lines)
+
+
+def _copied(line: str, columns: int) -> list[str]:
+    """A line to be copied: words after `-- ` are broken, statements and commands never."""
+    if not line.startswith("-- "):
+        return [line]
+    return [f"-- {part}" for part in wrapped(line.removeprefix("-- "), columns - 3)]
 
 
 def _text_item(sign: str, text: str, columns: int) -> str:
@@ -197,6 +233,11 @@ def _markdown_block(block: Block) -> str:
             fence = "`" * max(3, longest + 1)
             lines = "\n".join(printable(line) for line in text.split("\n"))
             return f"{fence}{language}\n{lines}\n{fence}"
+        case Card(title, facts, lines, label, _):
+            code = [_markdown_block(Code("\n".join(lines)))] if lines else []
+            said = [f"- {_markdown(name)}: {_markdown(text)}" for name, text in facts]
+            said += [f"- {_markdown(label)}:"] if lines else []
+            return "\n\n".join([f"### {_markdown(title)}", "\n".join(said), *code])
         case Grid(columns, rows):
             titles = "| " + " | ".join(_markdown(c.title) for c in columns) + " |"
             rule = "| " + " | ".join("---:" if c.right else "---" for c in columns) + " |"
@@ -219,9 +260,16 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .7rem; border-bot
 th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: #8882; padding: .7rem; overflow-x: auto; }
 h2 { margin-top: 2.2rem; border-bottom: 2px solid #8886; }
-.bad { border-left: .3rem solid #c33; padding-left: .7rem; }
-.good { border-left: .3rem solid #393; padding-left: .7rem; }
-.note { border-left: .3rem solid #b80; padding-left: .7rem; }
+.bad { --tone: #c33; }
+.good { --tone: #393; }
+.note { --tone: #b80; }
+p[class], .card, tr[class] td:first-child { border-left: .3rem solid var(--tone, #8886); padding-left: .7rem; }
+.card { margin: 1.2rem 0; }
+.card h3 { margin: 0 0 .3rem; }
+.card dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .2rem 1rem; margin: 0; }
+.card dt { opacity: .7; }
+.card dd { margin: 0; }
+.card pre { margin: .2rem 0 0; }
 """
 
 
@@ -252,8 +300,18 @@ def _html_block(block: Block) -> str:
             kinds = [' class="number"' if c.right else "" for c in columns]
             head = "".join(f"<th{k}>{_html(c.title)}</th>" for c, k in zip(columns, kinds, strict=True))
             lines = ("".join(f"<td{k}>{_html(t)}</td>" for t, k in zip(row, kinds, strict=True)) for row in rows)
-            body = "\n".join(f"<tr>{line}</tr>" for line in lines)
+            tones = itertools.chain(block.tones, itertools.repeat(""))
+            rows_told = zip(lines, tones, strict=False)
+            body = "\n".join(
+                f'<tr class="{tone}">{line}</tr>' if tone else f"<tr>{line}</tr>" for line, tone in rows_told
+            )
             return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        case Card(title, facts, lines, label, tone):
+            told = "".join(f"<dt>{_html(name)}</dt><dd>{_html(text)}</dd>" for name, text in facts)
+            if lines:
+                code = "\n".join(_html(line) for line in lines)
+                told += f"<dt>{_html(label)}</dt><dd><pre><code>{code}</code></pre></dd>"
+            return f'<section class="card {tone}">\n<h3>{_html(title)}</h3>\n<dl>{told}</dl>\n</section>'
         case _:
             assert_never(block)
 

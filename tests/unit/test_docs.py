@@ -21,12 +21,14 @@ from migrator.planner.file import plan_text
 from migrator.planner.findings import CODES, Code, Stops
 from migrator.planner.make import make_plan
 from migrator.planner.plan import Defaults, Policy
+from migrator.planner.posture import ACCEPTABLE
+from migrator.planner.posture import CODES as PLACES_OF_THE_AUDIT
 from migrator.planner.privileges import JOURNAL_SCHEMA, RIGHTS, Level
 from migrator.sql.names import log_of, retained_of, shadow_of, trigger_name
 from migrator.sql.settings import VARIABLES
 from migrator.sql.story import Said, conversion, direct, relayed, schema_default, setting, shadow_copy, tablespace
 from migrator.sql.swap import LOOKS
-from tests.audited import audit_text
+from tests.audited import audit_text, transit_text
 from tests.limits import groups_in, limits_text
 from tests.servers.accounts import grants
 from tests.unit.builders import a_key, a_table, an_inventory
@@ -249,8 +251,13 @@ def test_the_limits_have_every_code() -> None:
 
 
 def test_the_audit_has_every_place() -> None:
-    """All codes of places, as they are in the code."""
-    assert text_of("audit-transit.md") == audit_text(), "run `make docs`"
+    """The pages are what `make docs` would write now; each code is there once, and every option of it exists."""
+    assert text_of("audit-transit.md") == transit_text(), "run `make docs`"
+    assert text_of("audit.md") == audit_text(), "run `make docs`"
+    told = [codes_in(row[0])[0] for row in rows(text_of("audit.md")) if len(row) == 5 and codes_in(row[0])]
+    assert sorted(told) == sorted(PLACES_OF_THE_AUDIT)
+    accepted = re.findall(r"--accept=([a-z-]+)", text_of("audit.md"))
+    assert accepted and set(accepted) <= ACCEPTABLE
 
 
 def test_every_reason_of_a_blocker_is_in_the_limits() -> None:
@@ -453,7 +460,7 @@ def test_the_figures_are_those_of_the_code() -> None:
 LAYERS: Final = {
     "model": set[str](),
     "transport": set[str](),
-    "posture": {"transport"},
+    "posture": {"model", "transport"},
     "sql": {"model"},
     "sql_errors": set[str](),
     "driver": {"sql_errors", "errors"},

@@ -157,6 +157,14 @@ def test_any_plan_reads_back_as_it_was_written(plan: Plan) -> None:
     assert plan_hash(again) == plan_hash(plan)
 
 
+@pytest.mark.parametrize("name", ["bytes_1:3306", "all_bytes"])
+def test_a_member_with_the_name_of_a_size(name: str) -> None:
+    """What somebody says of a server called so is no size."""
+    said = Attestation(by="Ann", at=date(2026, 5, 1))
+    plan = make_plan(an_inventory(), Policy(), {}, attestations=Attestations(members={name: said}))
+    assert parse_plan(plan_text(plan)).attestations.members == {name: said}
+
+
 # -- writing --------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from migrator.report.blocks import (
     Block,
+    Card,
     Code,
     Grid,
     Heading,
@@ -97,7 +98,39 @@ NASTY_BLOCKS: list[Block] = [
     Items((NASTY,)),
     Grid((left("name"),), ((NASTY,),)),
     Code(f"DROP TABLE {NASTY}"),
+    Card(NASTY, ((NASTY, NASTY),), (f"DROP TABLE {NASTY}", f"-- {NASTY}"), label=NASTY, tone="bad"),
 ]
+
+
+def test_a_card() -> None:
+    """Close together as text, words broken and statements not; a list and a fence in Markdown; a section in HTML."""
+    line = "UPDATE t SET a = 1 WHERE b = 2;"
+    card = Card(
+        "log: in clear", (("read", "one two three four five six seven"),), (line, "-- one two three four"), "close"
+    )
+    assert as_text([card], columns=28) == (
+        "log: in clear\n"
+        "  read   one two three four\n"
+        "         five six seven\n"
+        f"  close  {line}\n"
+        "         -- one two three\n"
+        "         -- four\n"
+    )
+    assert as_markdown([card]) == (
+        "### log: in clear\n\n"
+        "- read: one two three four five six seven\n- close:\n\n"
+        f"```sql\n{line}\n-- one two three four\n```\n"
+    )
+    assert tags_of(as_html("x", [card]))[-8:] == ["section", "h3", "dl", "dt", "dd", "dt", "dd", "pre", "code"][-8:]
+    bare = Card("log", ())
+    assert (as_text([bare]), "<pre>" in as_html("x", [bare])) == ("log\n", False)
+
+
+def test_rows_have_tones_in_html_only() -> None:
+    """Fewer tones than rows leave the others without."""
+    grid = Grid((left("a"),), (("x",), ("y",)), ("bad",))
+    assert '<tr class="bad"><td>x</td></tr>\n<tr><td>y</td></tr>' in as_html("x", [grid])
+    assert as_text([grid]) == as_text([Grid((left("a"),), (("x",), ("y",)))])
 
 
 def test_no_name_becomes_a_tag() -> None:
@@ -108,6 +141,7 @@ def test_no_name_becomes_a_tag() -> None:
         Items(("x",)),
         Grid((left("name"),), (("x",),)),
         Code("DROP TABLE x"),
+        Card("x", (("x", "x"),), ("DROP TABLE x", "-- x"), label="x", tone="bad"),
     ]
     page = as_html(NASTY, NASTY_BLOCKS)
     assert tags_of(page) == tags_of(as_html("x", harmless))

@@ -26,6 +26,7 @@ from migrator.model import (
 from migrator.planner.make import make_plan
 from migrator.planner.methods import Choice
 from migrator.planner.plan import Estimate, Policy
+from migrator.posture import Area, Place, State
 from migrator.report.audit import audit_exit_code, audit_html, audit_json, audit_of, audit_text
 from migrator.report.blocks import as_text
 from migrator.report.cleaned import Cleanup, cleanup_exit_code, cleanup_json, cleanup_text
@@ -139,17 +140,8 @@ db1:3306, mysql 9.7.4, server_uuid {UUID}, read at
 
 3 tables of 5 in clear, 200.0 MiB.
 
-The server
-----------
-
-what        state
-----------  ----------------------------------------------------------
-keyring     component component_keyring_file, active, has a master key
-binary log  in clear (binlog_encryption=OFF)
-redo log    encrypted
-
-Findings
---------
+Before a run
+------------
 
 - the binlog is in clear. Remedy: SET PERSIST binlog_encryption = ON. [plain-binlog]
 
@@ -182,21 +174,123 @@ ts1         general  112.0 KiB  NO
     )
 
 
-@pytest.mark.parametrize(
-    ("keyring", "text"),
-    [
-        (Keyring("", "none", active=False), "none"),
-        (Keyring("keyring_file", "plugin", active=False), "plugin keyring_file, NOT ACTIVE, no master key yet"),
-        (
-            Keyring("k", "component", active=True, read_only=True, several=True),
-            "component k, active, no master key yet, read-only, and others: keep one",
-        ),
-    ],
+PLACES = (
+    Place("keyring", Area.KEYS, "keyring", State.OK, "component component_keyring_file; active"),
+    Place("backup", Area.KEYS, "backup of it", State.ASK, "nobody knows", "lost", ("-- where is it?", "$ ls KEYRING")),
+    Place(
+        "binary-log",
+        Area.AT_REST,
+        "binary log",
+        State.PARTLY,
+        "binlog_encryption=ON; SHOW BINARY LOGS: 2 of 3 files not encrypted, 1.5 GiB; the rest of this line is here so"
+        " that it has to be broken",
+        "rows can be read",
+        ("-- first of all" + " some words that are longer than the line that they stand in" * 2, "PURGE BINARY LOGS;"),
+    ),
+    Place("ibdata", Area.AT_REST, "system tablespace", State.CLEAR, "12.0 MiB", "values", ("-- no way",), restart=True),
+    Place("swap", Area.HOST, "swap", State.UNUSED, "/proc/swaps has none"),
 )
-def test_audit_of_a_keyring(keyring: Keyring, text: str) -> None:
-    """The keyring's state is one phrase."""
-    audited = audit_text(an_audit(a_server(keyring=keyring)))
-    assert f"keyring     {text}" in audited
+
+
+def audited(*accepted: str, places: tuple[Place, ...] = PLACES) -> Audit:
+    """The audit of a server without tables."""
+    inventory = Inventory(a_server(), (), (), (), "2026-05-01T22:00:00Z")
+    never = Choice(Method.SKIP, "", (), None)
+    return audit_of(inventory, (), places, accepted=accepted, choose=lambda t: never, size_of=lambda t: 0)
+
+
+def test_places_as_text() -> None:
+    """All states at one look, then what is open with its way out, what is accepted, what to ask, and what was read."""
+    text = audit_text(audited("ibdata", "swap"))
+    assert (
+        text.split("\n\n", 2)[2]
+        == """\
+1 place of 5 open: 1 partly; 1 accepted; 1 to ask people about.
+
+No rows in clear in the 0 tables looked at.
+
+Places
+------
+
+area     place              state               code
+-------  -----------------  ------------------  ----------
+keys     keyring            ok                  keyring
+         backup of it       ask                 backup
+at rest  binary log         PARTLY              binary-log
+         system tablespace  in clear, accepted  ibdata
+host     swap               unused              swap
+
+Open
+----
+
+binary log: partly [binary-log]
+  read   binlog_encryption=ON; SHOW BINARY LOGS: 2 of 3 files not encrypted, 1.5 GiB; the rest of
+         this line is here so that it has to be broken
+  risk   rows can be read
+  close  -- first of all some words that are longer than the line that they stand in some words that
+         -- are longer than the line that they stand in
+         PURGE BINARY LOGS;
+
+Accepted
+--------
+
+system tablespace: in clear, accepted [ibdata]
+  read     12.0 MiB
+  risk     values
+  restart  closing it needs one
+  close    -- no way
+
+To ask people
+-------------
+
+backup of it: ask [backup]
+  read  nobody knows
+  risk  lost
+  look  -- where is it?
+        $ ls KEYRING
+
+Accepted, though there is nothing to accept: swap.
+
+Closed
+------
+
+place    state   read
+-------  ------  ----------------------------------------
+keyring  ok      component component_keyring_file; active
+swap     unused  /proc/swaps has none
+"""
+    )
+
+
+def test_what_is_accepted_does_not_count() -> None:
+    """The exit code is of what is open; what is asked of people never counts, unknown always does."""
+    assert audit_exit_code(audited()) == 1
+    assert audit_exit_code(audited("ibdata")) == 1
+    assert audit_exit_code(audited("ibdata", "binary-log")) == 0
+    assert "No place open; 2 accepted; 1 to ask" in audit_text(audited("ibdata", "binary-log"))
+    unknown = Place("x", Area.KEYS, "x", State.UNKNOWN, "not readable")
+    assert audit_exit_code(audited(places=(unknown,))) == 1
+
+
+def test_many_lines_are_cut_for_people_only() -> None:
+    """JSON has all of what closes a place."""
+    many = tuple(f"ALTER SCHEMA `s{n}` ENCRYPTION = 'Y';" for n in range(100))
+    audit = audited(places=(Place("schemas", Area.DEFAULTS, "schemas", State.CLEAR, "100", "born", many),))
+    text = audit_text(audit)
+    assert "`s11`" in text and "`s12`" not in text
+    assert "-- and 88 lines more: --format=json has them all" in text
+    (place,) = json.loads(audit_json(audit))["places"]
+    assert (len(place["closes"]), place["state"], place["area"]) == (100, "in clear", "new tables")
+    assert (place["accepted"], place["restart"], place["risk"]) == (False, False, "born")
+
+
+def test_places_as_html() -> None:
+    """Colours by state, names as text, nothing loaded."""
+    nasty = Place("x", Area.AT_REST, "<b>", State.CLEAR, "<script>", "<i>", ("DROP `<x>`;",))
+    page = audit_html(audited(places=(*PLACES, nasty)))
+    assert '<tr class="bad">' in page and '<section class="card note">' in page
+    assert "&lt;script&gt;" in page and "<script>" not in page and "<i>" not in page
+    assert "<dt>close</dt><dd><pre><code>DROP `&lt;x&gt;`;</code></pre></dd>" in page
 
 
 def test_audit_exit_code() -> None:
