@@ -58,6 +58,7 @@ from migrator.cli_options import (
 )
 from migrator.cli_password import hide_from_ps, out_of_the_environment, without_password
 from migrator.cli_rollback import rollback
+from migrator.cli_rotate import rotate_key
 from migrator.cli_tell import pause, status, unpause, verify
 from migrator.cli_throttle import Limits, set_wishes, with_limits
 from migrator.clock import SystemClock
@@ -384,6 +385,7 @@ def cleanup(
 
 
 app.command()(connected(rollback))
+app.command(name="rotate-key")(connected(rotate_key))
 
 
 # -- tell -------------------------------------------------------------------------------------

@@ -261,7 +261,7 @@ class Blocker:
     user: str
     seconds: int
     reason: str
-    """'backup-lock' | 'clone' | 'prepared-xa' | 'idle-transaction' | 'long-transaction' | 'metadata-lock'"""
+    """'backup-lock' | 'clone' | 'prepared-xa' | 'idle-transaction' | 'long-transaction' | 'metadata-lock' | 'ddl'"""
     detail: str = ""
     host: str = ""
     """From where it is connected."""

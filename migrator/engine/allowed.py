@@ -30,8 +30,13 @@ def check_plan(
             _listed("the server is not as it was when the plan was made", blocking), remedy=_remedies(blocking)
         )
     if blocking := [f for f in gated if f.blocks]:
-        raise Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
+        raise refused(blocking)
     return (*drifted, *gated)
+
+
+def refused(blocking: list[Finding]) -> Refused:
+    """The error for findings that block: each with its remedy."""
+    return Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
 
 
 def findings_of(

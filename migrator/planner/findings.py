@@ -511,5 +511,23 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             " is shown. The next run tries again.",
         ),
     ),
+    "rotation": (
+        _stops(
+            "ddl-at-work",
+            "A DDL statement is at work, on whatever table. The rotation of InnoDB's key would wait for it, and all"
+            " other DDL behind the rotation.",
+            "wait until it has ended",
+        ),
+        _stops(
+            "keyring-backup-old",
+            "The attested backup of the keyring is older than the newest rotation in the journal: it lacks that key.",
+            "back the keyring up again, and attest that",
+        ),
+        _stops(
+            "binlog-not-encrypted",
+            "`binlog_encryption` is OFF, so the binary log has no master key to rotate (error 3805).",
+            "`SET PERSIST binlog_encryption = ON`, which makes one; or without `--binlog`",
+        ),
+    ),
 }
 """The codes in groups, each in the order in which they are told."""

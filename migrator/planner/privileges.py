@@ -45,6 +45,10 @@ class Need(StrEnum):
     """If table_encryption_privilege_check is ON."""
     KILL = "kill"
     """For apply, if sessions that are in the way are to be ended (`--kill-blockers-after`)."""
+    ROTATE = "rotate"
+    """For rotate-key."""
+    ROTATE_BINLOG = "rotate-binlog"
+    """For rotate-key, if it rotates the binary log's key (`--binlog`, `--only-binlog`)."""
     OPTIONAL = "optional"
     """Nothing fails without it; less is seen."""
 
@@ -100,6 +104,8 @@ RIGHTS: Final[tuple[Right, ...]] = (
         "make encrypted tables, and the journal's schema and relays' tablespaces in clear, whatever the defaults are",
     ),
     Right("CONNECTION_ADMIN", Level.GLOBAL, Need.KILL, "end sessions of other accounts that are in the way"),
+    Right("ENCRYPTION_KEY_ADMIN", Level.GLOBAL, Need.ROTATE, "rotate InnoDB's master key"),
+    Right("BINLOG_ENCRYPTION_ADMIN", Level.GLOBAL, Need.ROTATE_BINLOG, "rotate the binary log's master key"),
     Right("XA_RECOVER_ADMIN", Level.GLOBAL, Need.OPTIONAL, "name prepared XA transactions that hold a lock"),
 )
 

@@ -36,6 +36,7 @@ def test_every_command_is_in_the_reference() -> None:
         "apply",
         "cleanup",
         "rollback",
+        "rotate-key",
         "status",
         "pause",
         "unpause",
