@@ -71,6 +71,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "than all before (error 182, seen on 9.7.4), and a copy brings changed rows again.",
             "by hand",
         ),
+        _stops(
+            "not-per-table",
+            "RDS, Aurora and NDB encrypt the storage or the data nodes' file systems, and have no `ENCRYPTION='Y'` for"
+            " their tables.",
+            "the [runbook](runbooks.md): `migrator runbook rds`, `aurora` or `ndb`",
+        ),
         _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
         _stops(
             "not-innodb",

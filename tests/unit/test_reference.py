@@ -37,6 +37,7 @@ def test_every_command_is_in_the_reference() -> None:
         "cleanup",
         "rollback",
         "rotate-key",
+        "runbook",
         "status",
         "pause",
         "unpause",
