@@ -58,6 +58,11 @@ class JournalRotations:
             (key_to, state, rotation_id),
         )
 
+    def rotated_at(self, session: Session) -> datetime | None:
+        """When the newest rotation began that was done, or may have been: older backups of the keyring lack its key."""
+        at = session.value(f"SELECT MAX(began_at) FROM {self._at}.rotations WHERE state <> 'not-done'")
+        return at if isinstance(at, datetime) else None
+
     def rotations(self, session: Session) -> list[RotationRow]:
         """All that are noted, the oldest first."""
         rows = session.rows(

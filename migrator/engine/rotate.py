@@ -126,12 +126,11 @@ def rotate_keys(
 def _rotated_at(session: Session, journal: Journal, server: Server) -> datetime | None:
     """When the newest rotation that the journal knows was done; of this server's journal, or of its source's."""
     try:
-        known = journal.rotations(session) if journal.exists(session) else []
+        return journal.rotated_at(session) if journal.exists(session) else None
     except OwnerUnknown:
         if server.is_replica or server.group_mode:
             return None  # the journal is that of another server, as it must be
         raise
-    return max((row.began_at for row in known if row.state != "not-done"), default=None)
 
 
 def _ddl(session: Session) -> tuple[Blocker, ...]:

@@ -526,7 +526,8 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
         ),
         _stops(
             "keyring-backup-old",
-            "The attested backup of the keyring is older than the newest rotation in the journal: it lacks that key.",
+            "The attested backup of the keyring is older than the newest rotation in the journal: it lacks that key."
+            " Also for `dry-run` and `apply`.",
             "back the keyring up again, and attest that",
         ),
         _stops(

@@ -100,7 +100,7 @@ def rotation_gates(asked: Asked) -> tuple[Finding, ...]:
             if finding.code in relevant
         ),
         *_keyring_read_only(asked),
-        *_old_backup(asked),
+        *old_backup(asked.attestations, asked.rotated_at),
         *_binlog(asked),
         *ddl_at_work(asked.ddl),
         *missing(asked.server, (), _needs(asked), journal_schema=asked.journal_schema),
@@ -159,8 +159,9 @@ def _keyring_read_only(asked: Asked) -> Iterator[Finding]:
         yield Finding("keyring-read-only", message, "make it writable for the rotation", blocks=True)
 
 
-def _old_backup(asked: Asked) -> Iterator[Finding]:
-    backup, rotated = asked.attestations.keyring_backup, asked.rotated_at
+def old_backup(attestations: Attestations, rotated: datetime | None) -> Iterator[Finding]:
+    """A backup of the keyring from before the newest rotation lacks the key that everything is locked with now."""
+    backup = attestations.keyring_backup
     if backup is None or rotated is None:
         return
     if isinstance(backup.at, datetime):

@@ -190,6 +190,21 @@ def test_a_backup_from_before_the_last_rotation(desk: Desk) -> None:
     )
 
 
+def test_a_plan_whose_backup_is_from_before_a_rotation(desk: Desk) -> None:
+    """dry-run and apply refuse it until a newer backup is attested: tonight's key is not in the old one."""
+    desk.table("t", rows=50)
+    plan = desk.plan(*ALL_SHADOW)
+    assert desk.migrator("dry-run", plan).code == 0
+    assert rotate(desk).code == 0
+    for command in ("dry-run", "apply"):
+        ran = desk.migrator(command, plan)
+        assert ran.code == 3, ran
+        assert "keyring-backup-old" in ran.out or "the key was rotated at" in ran.err
+    assert not desk.encrypted()
+    assert desk.migrator("apply", plan, BACKED_UP).code == 0
+    desk.assert_done()
+
+
 @pytest.mark.parametrize("right", ["ENCRYPTION_KEY_ADMIN", "BINLOG_ENCRYPTION_ADMIN"])
 def test_without_the_right(desk: Desk, right: str) -> None:
     """The GRANT is told, and mends it."""
@@ -288,10 +303,10 @@ def test_while_a_run_is_at_work_and_the_other_way_round(desk: Desk) -> None:
     with closing(desk.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT GET_LOCK('rotate', 0)")
         with started(desk) as process:
-            assert desk.migrator("apply", plan).code == 75
+            assert desk.migrator("apply", plan, BACKED_UP).code == 75
             cursor.execute("SELECT RELEASE_LOCK('rotate')")
             assert process.wait(60) == 0
-    assert desk.migrator("apply", plan).code in {0, 1}
+    assert desk.migrator("apply", plan, BACKED_UP).code in {0, 1}
 
 
 # -- ended half-way ---------------------------------------------------------------------------
