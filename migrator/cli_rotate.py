@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from migrator.cli_call import Call, output, stoppable
-from migrator.cli_files import DatadirHere
 from migrator.cli_options import (
     AttestKeyring,
     AttestKeyringBackup,
@@ -35,7 +35,14 @@ def rotate_key(
         bool,
         typer.Option("--files", help="Show the key of each file before and after. On the server's host."),
     ] = False,
-    datadir: DatadirHere = None,
+    datadir: Annotated[
+        Path | None,
+        typer.Option(
+            "--datadir",
+            metavar="FOLDER",
+            help="With --files: where the server's datadir is on this machine. Default: where the server says.",
+        ),
+    ] = None,
     wait: Annotated[
         Any,
         typer.Option(

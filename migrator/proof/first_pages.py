@@ -25,6 +25,8 @@ from migrator.report.rotated import LockedFile
 from migrator.sql.rotate import Which
 
 LOOK_EVERY_SECONDS: Final = 0.5
+"""At first; then ever less often, for each look reads the catalog."""
+LONGEST_PAUSE_SECONDS: Final = 5.0
 
 UNWRITTEN: Final = "its first page is not written yet"
 """Of a file that was just made."""
@@ -61,12 +63,13 @@ def await_key(
     stop: threading.Event,
 ) -> list[LockedFile]:
     """Look until all files are `done`, the time is over or somebody says stop; what was seen last."""
-    until = clock.monotonic() + seconds
+    until, pause = clock.monotonic() + seconds, LOOK_EVERY_SECONDS
     while True:
         files = look()
         left = until - clock.monotonic()
-        if all(map(done, files)) or left <= 0 or clock.wait(stop, min(LOOK_EVERY_SECONDS, left)):
+        if all(map(done, files)) or left <= 0 or clock.wait(stop, min(pause, left)):
             return files
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
 
 def _tablespace(datadir: Datadir, file: DataFile) -> LockedFile:

@@ -10,7 +10,7 @@ from migrator.model import Finding
 from migrator.report.blocks import Block, Code, Grid, Heading, Items, Paragraph, as_text, left, right, wrapping
 from migrator.report.documents import as_json
 from migrator.report.values import ServerId
-from migrator.report.words import count, duration, plural
+from migrator.report.words import count, duration, milliseconds, plural
 from migrator.sql.rotate import WHAT, Which
 
 
@@ -111,6 +111,9 @@ def rotation_json(value: Rotation) -> str:
 
 # -- for people -------------------------------------------------------------------------------
 
+MOST_FILES: Final = 200
+"""Lines of a text; the files that were not seen with the new key come first."""
+
 _BACKUP: Final = (
     "Back up the keyring NOW, apart from the data: no older backup of it has the new key, and without that key"
     " nothing that is encrypted here can be read.",
@@ -143,7 +146,10 @@ def _change(change: KeyChange, *, dry: bool) -> list[Block]:
     if dry:
         said = f"The {what} would be rotated. The newest is {before}."
         return [Paragraph(said), Code(change.statement), Paragraph(change.locks)]
-    return [Paragraph(f"The {what} was rotated in {duration(change.seconds)}:", "good"), Items((before, change.key_to))]
+    return [
+        Paragraph(f"The {what} was rotated in {milliseconds(change.seconds)}:", "good"),
+        Items((before, change.key_to)),
+    ]
 
 
 def _files(value: Rotation, files: FileKeys, *, dry: bool) -> list[Block]:
@@ -172,7 +178,11 @@ def _files(value: Rotation, files: FileKeys, *, dry: bool) -> list[Block]:
         (one.path, _number(before.get(one.path)), "" if dry else _number(one), one.why)
         for one in _worst_first(shown, value)
     )
-    return [*blocks, Grid(columns, rows)] if rows else blocks
+    if not rows:
+        return blocks
+    more = len(rows) - MOST_FILES
+    blocks.append(Grid(columns, rows[:MOST_FILES]))
+    return [*blocks, Paragraph(f"And {plural(more, 'file')} more: --format json has all.")] if more > 0 else blocks
 
 
 def _worst_first(files: Sequence[LockedFile], value: Rotation) -> list[LockedFile]:
@@ -206,6 +216,9 @@ def _others(value: Rotation, *, dry: bool) -> list[Block]:
             if any(map(behind, value.members)):
                 said = "Those with the same key before and now have not rotated yet: look at how far they are behind."
                 blocks.append(Paragraph(said, "bad"))
+            if any(member.why for member in value.members):
+                look = "SELECT KEY_ID FROM performance_schema.keyring_keys"
+                blocks.append(Paragraph(f"Look at those that were not asked yourself: {look}"))
     if "binlog" in which:
         blocks.append(Paragraph("The binary log's key is each server's own, and not replicated. On each of them:"))
         lines = [_only_binlog(member.name) for member in value.members]
