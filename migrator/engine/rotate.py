@@ -8,7 +8,7 @@ key was made since, and says so: a statement that was sent is not taken back by 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,19 +21,18 @@ from migrator.db import Session
 from migrator.engine.allowed import refused
 from migrator.engine.journal import Journal
 from migrator.engine.journal_rotations import RotationRow
+from migrator.engine.keys_seen import await_files, await_members, file_keys, member_keys
 from migrator.engine.lease import Lease, new_run_id, purpose_of
 from migrator.engine.members import Asked as AskedMembers
-from migrator.engine.members import address_of, ask_members
-from migrator.errors import Failed, MigratorError, OwnerUnknown, Refused
+from migrator.engine.members import ask_members
+from migrator.errors import Failed, OwnerUnknown, Refused
 from migrator.inventory import read_server
 from migrator.inventory.ddl import read_ddl
 from migrator.inventory.files import read_key_names
-from migrator.model import Blocker, Member, Server
+from migrator.model import Blocker, Server
 from migrator.planner.plan import Attestations
 from migrator.planner.rotation import Asked, ddl_at_work, rotation_gates
-from migrator.proof.first_pages import UNWRITTEN, await_key, read_locked_files
-from migrator.proof.places import NotHere
-from migrator.report.rotated import FileKeys, KeyChange, LockedFile, MemberKey, Rotation, behind
+from migrator.report.rotated import KeyChange, Rotation
 from migrator.report.values import server_id
 from migrator.sql.rotate import WHAT, Which, newest_key, rotate
 from migrator.sql_errors import INTERRUPTED, LOCK_WAIT, SqlError
@@ -42,7 +41,6 @@ LOCKS: Final[dict[Which, str]] = {
     "innodb": "Waits 1 s at most until no DDL is at work; new DDL waits behind it as long. Rows are read and written.",
     "binlog": "Nobody waits for it, but for the instant in which a new binlog begins.",
 }
-_ASK_EVERY_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +88,26 @@ def rotate_keys(
     findings = rotation_gates(asked)
     if blocking := [finding for finding in findings if finding.blocks]:
         raise refused(blocking)
-    before, before_members = _files(session, server, options), _member_keys(session, server)
+    files = file_keys(session, server, options.which, options.datadir) if options.files else None
+    members_now = member_keys(session, server)
     backup = options.attestations.keyring_backup
     settled: tuple[str, ...] = ()
     if options.dry_run:
         changes = tuple(_would(session, server, which) for which in options.which)
     elif not asked.noted:
-        changes = tuple(_rotate(session, server, which, clock) for which in options.which)
+        changes = _each(options.which, lambda which: _rotate(session, server, which, clock))
     else:
         with _leased(session, journal, clock) as (own, run_id):
             settled = _settle(own, journal, server)
-            changes = tuple(_noted(own, journal, server, which, run_id, options, clock) for which in options.which)
-    files, member_keys = before, before_members
+            changes = _each(options.which, lambda which: _noted(own, journal, server, which, run_id, options, clock))
     if not options.dry_run:
-        files = _await_files(session, server, options, before, changes, clock, stop)
-        member_keys = _await_members(session, server, options, before_members, clock, stop)
+        patience = options.wait_seconds
+        if files is not None:
+            files = await_files(
+                session, server, files, changes, options.datadir, seconds=patience, clock=clock, stop=stop
+            )
+        if "innodb" in options.which:
+            members_now = await_members(session, server, members_now, seconds=patience, clock=clock, stop=stop)
     return Rotation(
         action="would-rotate" if options.dry_run else "rotated",
         server=server_id(server),
@@ -115,9 +118,12 @@ def rotate_keys(
         noted=asked.noted and not options.dry_run,
         settled=settled,
         files=files,
-        members=member_keys,
+        members=members_now,
         findings=findings,
     )
+
+
+_NO_MASTER_KEY: Final = 3185
 
 
 # -- before -----------------------------------------------------------------------------------
@@ -156,6 +162,23 @@ def _would(session: Session, server: Server, which: Which) -> KeyChange:
 
 
 # -- doing ------------------------------------------------------------------------------------
+
+
+def _each(which: Sequence[Which], rotated: Callable[[Which], KeyChange]) -> tuple[KeyChange, ...]:
+    """One after the other; what was done before one that fails is said with its error."""
+    done: list[KeyChange] = []
+    for one in which:
+        try:
+            done.append(rotated(one))
+        except (Refused, Failed) as error:
+            if not done:
+                raise
+            said = ", ".join(f"the {WHAT[change.which]} was rotated: {change.key_to}" for change in done)
+            raise Failed(
+                f"{said}; but then: {error.message}",
+                remedy=f"back the keyring up now; {error.remedy or 'the same command again'}",
+            ) from None
+    return tuple(done)
 
 
 @contextmanager
@@ -249,92 +272,3 @@ def _after(error: SqlError) -> str:
     if error.number == _NO_MASTER_KEY:
         return "make the keyring usable: see performance_schema.keyring_component_status and the error log"
     return "mend what it says, then the same command again"
-
-
-_NO_MASTER_KEY: Final = 3185
-
-
-# -- afterwards -------------------------------------------------------------------------------
-
-
-def _files(session: Session, server: Server, options: RotationOptions) -> FileKeys | None:
-    if not options.files:
-        return None
-    try:
-        found = read_locked_files(session, server, options.which, options.datadir)
-    except NotHere as error:
-        return FileKeys(str(options.datadir or server.datadir), why=str(error))
-    return FileKeys(str(options.datadir or server.datadir), before=tuple(found))
-
-
-def _await_files(
-    session: Session,
-    server: Server,
-    options: RotationOptions,
-    before: FileKeys | None,
-    changes: tuple[KeyChange, ...],
-    clock: Clock,
-    stop: threading.Event,
-) -> FileKeys | None:
-    if before is None or before.why:
-        return before
-    newest = {change.which: change.key_to for change in changes}
-
-    def done(file: LockedFile) -> bool:
-        return file.key == newest[file.which] or file.why not in {"", UNWRITTEN}
-
-    began = clock.monotonic()
-    after = await_key(
-        lambda: read_locked_files(session, server, options.which, options.datadir),
-        done,
-        seconds=options.wait_seconds,
-        clock=clock,
-        stop=stop,
-    )
-    return FileKeys(before.datadir, before.before, tuple(after), waited_seconds=clock.monotonic() - began)
-
-
-def _member_keys(session: Session, server: Server) -> tuple[MemberKey, ...]:
-    return tuple(_member_key(session, member) for member in server.members if member.server_uuid != server.server_uuid)
-
-
-def _member_key(session: Session, member: Member) -> MemberKey:
-    at = address_of(member)
-    if at is None:
-        return MemberKey(member.name, member.kind, why="it does not say where it can be asked")
-    try:
-        with session.elsewhere(*at, server_uuid=member.server_uuid) as other:
-            keys = read_key_names(other, "innodb")
-    except (MigratorError, SqlError):
-        return MemberKey(member.name, member.kind, why="it does not answer this account there")
-    if keys is None:
-        return MemberKey(member.name, member.kind, why="this account may not see its keys")
-    newest = newest_key(keys, "innodb", member.server_uuid)
-    return MemberKey(member.name, member.kind, key_from=newest, key_to=newest)
-
-
-def _await_members(
-    session: Session,
-    server: Server,
-    options: RotationOptions,
-    before: tuple[MemberKey, ...],
-    clock: Clock,
-    stop: threading.Event,
-) -> tuple[MemberKey, ...]:
-    """Ask those that answered before until each has another key, or the time is over."""
-    if "innodb" not in options.which:
-        return before
-    until = clock.monotonic() + options.wait_seconds
-    known = {member.name: member for member in server.members}
-    while True:
-        now = tuple(_now(session, known[one.name], one) for one in before)
-        left = until - clock.monotonic()
-        if not any(map(behind, now)) or left <= 0 or clock.wait(stop, min(_ASK_EVERY_SECONDS, left)):
-            return now
-
-
-def _now(session: Session, member: Member, before: MemberKey) -> MemberKey:
-    if before.why:
-        return before
-    now = _member_key(session, member)
-    return MemberKey(before.name, before.kind, before.key_from, now.key_to, now.why)

@@ -377,3 +377,40 @@ def test_options_that_contradict_each_other(desk: Desk) -> None:
     """Usage, and nothing is asked of the server."""
     for wrong in (("--binlog", "--only-binlog"), ("--datadir=/tmp",), ("--wait=soon",)):
         assert desk.migrator("rotate-key", *wrong).code == 2
+
+
+def test_the_server_dies_in_the_statement(desk: Desk) -> None:
+    """SIGKILL as soon as the new key is in the keyring's file: it comes up, every row is there, and the next call says
+    what became of the rotation."""
+    for number in range(40):
+        desk.run(
+            f"CREATE TABLE many{number} (id INT PRIMARY KEY) ENCRYPTION = 'Y'", f"INSERT INTO many{number} VALUES (1)"
+        )
+    desk.table("t", rows=300)
+    desk.run("ALTER TABLE t ENCRYPTION = 'Y'")
+    assert rotate(desk).code == 0
+    (*_, newest) = keys(desk.server)
+    status = "SELECT STATUS_VALUE FROM performance_schema.keyring_component_status WHERE STATUS_KEY = 'Data_file'"
+    file = Path(str(desk.value(status)))
+    if not file.exists():
+        pytest.skip("the keyring's file cannot be seen from here")
+    before = file.read_bytes()
+    process = subprocess.Popen(
+        desk.words("rotate-key", BACKED_UP),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: file.read_bytes() != before, "the new key is in the keyring")
+    desk.server.kill()
+    # It may have been done, and noted, in the very moment before.
+    assert process.wait(90) in {0, 3}
+    desk.server.start()
+    desk.assert_equal()
+    for number in range(40):
+        assert desk.value(f"SELECT COUNT(*) FROM many{number}") == 1
+    assert keys(desk.server)[-1] == newest + 1
+    ran = rotate(desk, "--files", "--wait=60s", "--format=json")
+    assert ran.code == 0, ran
+    assert {row[3] for row in noted(desk)} <= {"done", "not-done"}
+    assert keys(desk.server)[-1] == newest + 2
