@@ -309,13 +309,37 @@ def test_while_a_run_is_at_work_and_the_other_way_round(desk: Desk) -> None:
     assert desk.migrator("apply", plan, BACKED_UP).code in {0, 1}
 
 
+def test_the_second_of_two_fails(desk: Desk) -> None:
+    """InnoDB's key is rotated, then somebody sets binlog_encryption OFF: both are said, and what to do."""
+    desk.server.rows("SET GLOBAL binlog_encryption = ON")
+    assert rotate(desk).code == 0
+    (*_, newest), (log_key,) = keys(desk.server), keys(desk.server, "MySQLReplicationKey")
+    desk.server.rows(
+        f"CREATE TRIGGER {JOURNAL}.hold AFTER INSERT ON {JOURNAL}.rotations FOR EACH ROW"
+        " IF NEW.which = 'binlog' THEN DO GET_LOCK('rotate', 60); END IF"
+    )
+    with closing(desk.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK('rotate', 0)")
+        with started(desk, "--binlog") as process:
+            desk.server.rows("SET GLOBAL binlog_encryption = OFF")
+            cursor.execute("SELECT RELEASE_LOCK('rotate')")
+            assert process.wait(60) == 3
+    said = (desk.folder / "err").read_text()
+    assert f"-{newest + 1}; but then: " in said
+    assert "remedy: back the keyring up now" in said
+    assert noted(desk)[1:] == [
+        ("innodb", str(newest), str(newest + 1), "done"),
+        ("binlog", str(log_key), str(log_key), "not-done"),
+    ]
+
+
 # -- ended half-way ---------------------------------------------------------------------------
 
 
 @contextmanager
-def started(desk: Desk) -> Iterator[subprocess.Popen[bytes]]:
+def started(desk: Desk, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """`rotate-key` in a process of its own, when it waits in the trigger that the test has put there."""
-    words = desk.words("rotate-key", BACKED_UP)
+    words = desk.words("rotate-key", BACKED_UP, *arguments)
     with (desk.folder / "err").open("wb") as err:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err)
     try:
