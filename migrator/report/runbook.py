@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -84,12 +85,12 @@ def _values(kind: Kind, facts: Facts | None) -> dict[str, str]:
         "where": f"{facts.host}:{facts.port}" if facts else "HOST:PORT",
         "read": _read(facts),
         "facts": _facts(facts),
-        "datadir": datadir if kind in {"luks", "pxc"} else "",
+        "datadir": _word(datadir) if kind in {"luks", "pxc"} else "",
         "elsewhere": ", ".join(_elsewhere(known, datadir)),
-        "instance": instance,
+        "instance": _word(instance),
         "cluster": endpoint.cluster,
         "region": endpoint.region,
-        "writer": f'"{instance}"' if instance and kind == "aurora" else "",
+        "writer": _word(instance) if kind == "aurora" else "",
         "endpoint": facts.host if facts and endpoint.region else "",
         "port": str(facts.port) if facts and facts.port else "3306",
         "engine_version": _engine_version(facts),
@@ -103,7 +104,7 @@ def _values(kind: Kind, facts: Facts | None) -> dict[str, str]:
         "data_nodes": ", ".join(facts.nodes) if facts and kind == "ndb" else "",
         "mgm_node": "",
         "innodb_tables": _innodb_tables(tables) if kind == "ndb" else "",
-        "plugin_dir": known.get("plugin_dir", ""),
+        "plugin_dir": _word(known.get("plugin_dir", "")),
     }
     return {name: value or _UNKNOWN.get(name, "") for name, value in values.items()}
 
@@ -276,6 +277,11 @@ def _grid(tables: Sequence[TableSize], what: Callable[[TableSize], str]) -> str:
     more = len(tables) - len(shown)
     lines = ["| table | engine | size | how |", "| --- | --- | ---: | --- |", *shown]
     return "\n".join(lines) + (f"\n\nAnd {plural(more, 'smaller table')}." if more > 0 else "")
+
+
+def _word(value: str) -> str:
+    """A value as one word of a shell, whatever the server says."""
+    return shlex.quote(printable(value)) if value else ""
 
 
 def _quoted(table: TableName) -> str:

@@ -187,7 +187,7 @@ def test_aurora_is_filled() -> None:
     for words in (
         "CLUSTER=shop\n",
         "ENGINE_VERSION=8.0.mysql_aurora.3.05.2",
-        '--db-instance-identifier "shop-writer-1"',
+        "--db-instance-identifier shop-writer-1\n",
     ):
         assert words in text
 
@@ -255,6 +255,18 @@ def test_what_is_encrypted_there_stays_skipped() -> None:
     server = a_server(flavour=Flavour.NDB)
     around = look_around(an_inventory(an_encrypted_table(), server=server))
     assert choose(an_encrypted_table(), server, Policy(), around).method is Method.SKIP
+
+
+def test_what_a_server_says_runs_no_command() -> None:
+    """A folder or a name with characters of the shell stays one word."""
+    nasty = "/data/my sql$(reboot)'\n"
+    facts = facts_from(
+        "h", 3306, "8.0.32", {"datadir": nasty, "aurora_version": "3.05.2", "aurora_server_id": "a;b"}, []
+    )
+    line = next(line for line in runbook_text("luks", facts, made_at=MADE).splitlines() if line.startswith("DATADIR="))
+    assert len(shlex.split(line)) == 1
+    assert "$(reboot)" in shlex.split(line)[0]
+    assert "--db-instance-identifier 'a;b'" in runbook_text("aurora", facts, made_at=MADE)
 
 
 def test_passwords_are_not_shown() -> None:
