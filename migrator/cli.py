@@ -61,6 +61,8 @@ from migrator.cli_options import (
 )
 from migrator.cli_password import hide_from_ps, out_of_the_environment, without_password
 from migrator.cli_rollback import rollback
+from migrator.cli_rotate import rotate_key
+from migrator.cli_runbook import beside_plan, runbook
 from migrator.cli_tell import pause, status, unpause, verify
 from migrator.cli_throttle import Limits, set_wishes, with_limits
 from migrator.clock import SystemClock
@@ -219,9 +221,10 @@ def plan(
     attestations = attestations_of(attest_keyring_backup, attest_keyring)
     with call.session("plan") as session:
         inventory, value = read_and_plan(session, policy, scope=scope, defaults=defaults, attestations=attestations)
-    check_scope(scope, inventory)
-    out.write(plan_text(value))
-    for line in planned_lines(value, "" if out.file is None else str(file)):
+        check_scope(scope, inventory)
+        out.write(plan_text(value))
+        instead = beside_plan(session, inventory.server, out.file and file)
+    for line in planned_lines(value, "" if out.file is None else str(file), instead):
         say(line)
     return planned_exit_code(value)
 
@@ -396,6 +399,7 @@ def cleanup(
 
 
 app.command()(connected(rollback))
+app.command(name="rotate-key")(connected(rotate_key))
 
 
 # -- tell -------------------------------------------------------------------------------------
@@ -403,6 +407,7 @@ app.command()(connected(rollback))
 for told in (status, pause, unpause, verify):
     app.command()(connected(told))
 app.command(name="set")(connected(set_wishes))
+app.command()(connected(runbook))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -96,6 +96,11 @@ class Session:
         """The server's number for this connection."""
         return int(self._connection.thread_id())
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port as they were asked for, which say more than the server knows of itself."""
+        return self._to.host, self._to.port
+
     def close(self) -> None:
         """End the connection; safe to repeat."""
         driver.close(self._connection)

@@ -265,7 +265,7 @@ class Blocker:
     user: str
     seconds: int
     reason: str
-    """'backup-lock' | 'clone' | 'prepared-xa' | 'idle-transaction' | 'long-transaction' | 'metadata-lock'"""
+    """'backup-lock' | 'clone' | 'prepared-xa' | 'idle-transaction' | 'long-transaction' | 'metadata-lock' | 'ddl'"""
     detail: str = ""
     host: str = ""
     """From where it is connected."""
@@ -332,3 +332,33 @@ class Inventory:
     """UTC, ISO 8601, by the server's clock."""
     names: frozenset[TableName] = frozenset()
     """What every table and view is called, in scope or not, outside of the server's own schemas."""
+
+
+# -- for runbooks ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """A base table, as much of it as every server says."""
+
+    name: TableName
+    engine: str
+    size_bytes: int
+    encrypted: bool = False
+    """By its options; a server that encrypts below the tables says nothing here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a runbook is filled with: what any server says, whichever it is."""
+
+    host: str
+    """As it was asked for: an endpoint of a managed service has names in it."""
+    port: int
+    flavour: Flavour
+    version_text: str
+    variables: dict[str, str] = field(default_factory=dict)
+    tables: tuple[TableSize, ...] = ()
+    nodes: dict[str, str] = field(default_factory=dict)
+    """Other nodes: of NDB their EncryptedFileSystem by node id, of a Galera cluster their addresses."""
+    read_at: str = ""

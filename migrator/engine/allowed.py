@@ -15,6 +15,7 @@ from migrator.planner.gates import gates
 from migrator.planner.make import extra_disk
 from migrator.planner.plan import Attestations, Plan
 from migrator.planner.privileges import Need, missing
+from migrator.planner.rotation import old_backup
 
 
 def check_plan(
@@ -30,8 +31,13 @@ def check_plan(
             _listed("the server is not as it was when the plan was made", blocking), remedy=_remedies(blocking)
         )
     if blocking := [f for f in gated if f.blocks]:
-        raise Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
+        raise refused(blocking)
     return (*drifted, *gated)
+
+
+def refused(blocking: list[Finding]) -> Refused:
+    """The error for findings that block: each with its remedy."""
+    return Refused(_listed("nothing was touched", blocking), remedy=_remedies(blocking))
 
 
 def findings_of(
@@ -53,6 +59,8 @@ def findings_of(
     )
     if plan.defaults.kill_blockers_after_seconds is not None:
         gated = (*gated, *missing(inventory.server, (), {Need.KILL}, journal_schema=journal.schema))
+    rotated = journal.rotated_at(session) if journal.exists(session) else None
+    gated = (*gated, *old_backup(attestations, rotated))
     disk = extra_disk(plan)
     acting = {step.name for step in plan.steps if step.changes_something}
     unread = [f for f in unreadable(inventory.server, inventory.tables) if not f.blocks or f.subject in acting]

@@ -1,7 +1,7 @@
 """The journal: durable facts of runs, steps, ranges and of every name that we made.
 
-Whether it is there, and the runs, are here; steps, ranges and names are parts of their own (journal_steps.py,
-journal_ranges.py, journal_names.py).
+Whether it is there, and the runs, are here; steps, ranges, names and rotations are parts of their own
+(journal_steps.py, journal_ranges.py, journal_names.py, journal_rotations.py).
 
 Reads and writes through whatever `Session` is given, so that a worker can write its cursor in the
 transaction of its rows. Nothing here decides anything.
@@ -18,6 +18,7 @@ from typing import Final
 from migrator.db import Session
 from migrator.engine.journal_names import JournalNames
 from migrator.engine.journal_ranges import JournalRanges
+from migrator.engine.journal_rotations import JournalRotations
 from migrator.engine.journal_steps import JournalSteps
 from migrator.errors import MissingPrivilege, OwnerUnknown
 from migrator.planner.control import Control, Wishes
@@ -37,7 +38,7 @@ _DENIED: Final = frozenset({1044, 1142, 1227, 1370})
 _EXISTS: Final = frozenset({1007})
 
 
-class Journal(JournalSteps, JournalRanges, JournalNames):
+class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations):
     """The journal's schema on one server, with all of its parts."""
 
     def __init__(self, schema: str = SCHEMA, *, former: str = "") -> None:

@@ -14,6 +14,7 @@ from migrator.db import Row, Session
 from migrator.inventory.ask import ask
 from migrator.inventory.filenames import InnodbName, innodb_name
 from migrator.model import TableName
+from migrator.sql.rotate import Which
 
 _FILES: Final = (
     "SELECT FILE_ID, FILE_NAME, FILE_TYPE, TABLESPACE_NAME FROM information_schema.FILES WHERE ENGINE = 'InnoDB'"
@@ -23,6 +24,7 @@ _SPACES: Final = (
 )
 _TABLES: Final = "SELECT TABLE_ID, NAME, SPACE FROM information_schema.INNODB_TABLES ORDER BY TABLE_ID"
 _KEYS: Final = "SELECT KEY_ID FROM performance_schema.keyring_keys WHERE KEY_ID LIKE 'INNODBKey-%%'"
+_LOG_KEYS: Final = "SELECT KEY_ID FROM performance_schema.keyring_keys WHERE KEY_ID LIKE 'MySQLReplicationKey\\_%%'"
 _PAGE_BYTES: Final = "SELECT @@innodb_page_size"
 _PLACES: Final = (
     "datadir",
@@ -78,6 +80,14 @@ def read_files(session: Session) -> tuple[DataFile, ...]:
 def read_master_keys(session: Session) -> frozenset[str] | None:
     """The names of InnoDB's master keys in the keyring, of keys never the bytes; None if we may not see them."""
     keys = ask(session, _KEYS)
+    return None if keys is None else frozenset(str(name) for (name,) in keys)
+
+
+def read_key_names(session: Session, which: Which) -> frozenset[str] | None:
+    """As `read_master_keys`; of the binary log, where `which` says so."""
+    if which == "innodb":
+        return read_master_keys(session)
+    keys = ask(session, _LOG_KEYS)
     return None if keys is None else frozenset(str(name) for (name,) in keys)
 
 

@@ -56,10 +56,17 @@ def must_be_readable(flavour: Flavour, version: Version, version_text: str) -> N
     if flavour is Flavour.MARIADB or "mariadb" in version_text.lower():
         raise Refused(
             f"this is MariaDB ({version_text}), which encrypts in its own way and cannot be read yet",
-            remedy="this version of migrator serves MySQL and Percona Server from 8.0.16",
+            remedy=_managed(flavour) or "this version of migrator serves MySQL and Percona Server from 8.0.16",
         )
     if version < OLDEST:
         raise Refused(
             f"this server is too old to be read: {version_text}",
-            remedy=f"upgrade to {'.'.join(map(str, OLDEST))} or newer",
+            remedy=_managed(flavour) or f"upgrade to {'.'.join(map(str, OLDEST))} or newer",
         )
+
+
+def _managed(flavour: Flavour) -> str:
+    """Where tables are not what is encrypted, their catalog does not matter."""
+    if flavour not in {Flavour.RDS, Flavour.AURORA, Flavour.NDB}:
+        return ""
+    return f"nothing is encrypted per table there: migrator runbook {flavour} --blank says what is done instead"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from migrator.model import Finding, Table
+from migrator.model import Finding, Flavour, Table
 from migrator.planner.around import Around, Check, finding, shown
 from migrator.planner.copy import (
     check_names,
@@ -42,6 +42,14 @@ CONVERTIBLE: Final = frozenset({"MyISAM", "CSV", "ARCHIVE"})
 """Engines that `convert` makes InnoDB tables of."""
 
 CLUSTER_ENGINES: Final = frozenset({"NDB", "NDBCLUSTER", "ndbcluster"})
+
+
+ENCRYPTED_BELOW: Final = {
+    Flavour.RDS: "the storage of an instance",
+    Flavour.AURORA: "the storage of a cluster",
+    Flavour.NDB: "the file systems of its data nodes",
+}
+"""Flavours on which no plan of ours encrypts anything, and what is encrypted there instead."""
 
 
 # -- nothing to do --------------------------------------------------------------------------------
@@ -93,6 +101,16 @@ def not_innodb(table: Table, _around: Around) -> Finding | None:
         by_hand = f"plan again with --convert; or {by_hand} (writes wait while it copies)"
     remedy = f"{by_hand}; or leave it out with ignore_tables"
     return finding(table, "not-innodb", f"engine {table.engine} cannot encrypt", remedy, blocks=True)
+
+
+def not_per_table(table: Table, around: Around) -> Finding | None:
+    """Managed services and NDB encrypt below the tables, or not at all."""
+    flavour = around.server.flavour
+    if flavour not in ENCRYPTED_BELOW:
+        return None
+    remedy = f"migrator runbook {flavour}"
+    message = f"{flavour.upper()} encrypts {ENCRYPTED_BELOW[flavour]}, not table by table"
+    return finding(table, "not-per-table", message, remedy, blocks=True)
 
 
 def unreadable(table: Table, around: Around) -> Finding | None:

@@ -71,6 +71,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "than all before (error 182, seen on 9.7.4), and a copy brings changed rows again.",
             "by hand",
         ),
+        _stops(
+            "not-per-table",
+            "RDS, Aurora and NDB encrypt the storage or the data nodes' file systems, and have no `ENCRYPTION='Y'` for"
+            " their tables.",
+            "the [runbook](runbooks.md): `migrator runbook rds`, `aurora` or `ndb`",
+        ),
         _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
         _stops(
             "not-innodb",
@@ -580,6 +586,25 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "still-kept-current",
             "Its rollback time is over, or a rollback was interrupted, and the rest could not be done now; the reason"
             " is shown. The next run tries again.",
+        ),
+    ),
+    "rotation": (
+        _stops(
+            "ddl-at-work",
+            "A DDL statement is at work, on whatever table. The rotation of InnoDB's key would wait for it, and all"
+            " other DDL behind the rotation.",
+            "wait until it has ended",
+        ),
+        _stops(
+            "keyring-backup-old",
+            "The attested backup of the keyring is older than the newest rotation in the journal: it lacks that key."
+            " Also for `dry-run` and `apply`.",
+            "back the keyring up again, and attest that",
+        ),
+        _stops(
+            "binlog-not-encrypted",
+            "`binlog_encryption` is OFF, so the binary log has no master key to rotate (error 3805).",
+            "`SET PERSIST binlog_encryption = ON`, which makes one; or without `--binlog`",
         ),
     ),
 }

@@ -24,16 +24,16 @@ RUNBOOKS: Final[dict[Flavour, str]] = {
     Flavour.RDS: (
         "encryption is a property of the instance there: `aws rds describe-db-instances --query"
         " 'DBInstances[].[DBInstanceIdentifier,StorageEncrypted,KmsKeyId]'` shows it; to add it: snapshot, copy the"
-        " snapshot with a KMS key, restore, catch up by replication, switch over"
+        " snapshot with a KMS key, restore, catch up by replication, switch over; step by step: migrator runbook rds"
     ),
     Flavour.AURORA: (
         "encryption is a property of the cluster there: `aws rds describe-db-clusters --query"
         " 'DBClusters[].[DBClusterIdentifier,StorageEncrypted,KmsKeyId]'` shows it; to add it: restore a snapshot into"
-        " an encrypted cluster, catch up by replication, switch over"
+        " an encrypted cluster, catch up by replication, switch over; step by step: migrator runbook aurora"
     ),
     Flavour.NDB: (
         "NDB encrypts per data node: EncryptedFileSystem=1, a password for each data node, then a rolling initial"
-        " restart of each; RequireEncryptedBackup for backups"
+        " restart of each; RequireEncryptedBackup for backups; step by step: migrator runbook ndb"
     ),
     Flavour.MARIADB: (
         "MariaDB encrypts in the background: a keyring plugin (file_key_management or hashicorp_key_management),"
@@ -85,7 +85,9 @@ def _blocks(code: str, message: str, remedy: str, subject: str = "") -> Finding:
 def _flavour(asked: _Asked) -> Iterator[Finding]:
     runbook = RUNBOOKS.get(asked.server.flavour)
     if runbook is not None:
-        yield _blocks("flavour", f"{asked.server.flavour.upper()} has no ENCRYPTION='Y' for tables", runbook)
+        managed = asked.server.flavour in {Flavour.RDS, Flavour.AURORA}
+        unseen = "; whether its storage is encrypted no query can say" if managed else ""
+        yield _blocks("flavour", f"{asked.server.flavour.upper()} has no ENCRYPTION='Y' for tables{unseen}", runbook)
 
 
 def _version(asked: _Asked) -> Iterator[Finding]:
@@ -177,7 +179,7 @@ def _group(asked: _Asked) -> Iterator[Finding]:
 def _wsrep(asked: _Asked) -> Iterator[Finding]:
     if asked.server.wsrep_on:
         message = "Galera (wsrep) is on: this version has no method for a cluster whose nodes all take writes"
-        yield _blocks("wsrep", message, "a later version will serve it")
+        yield _blocks("wsrep", message, "by hand, node by node: migrator runbook pxc")
 
 
 def _binlog_format(asked: _Asked) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from migrator.model import (
     TablespaceKind,
 )
 from migrator.planner.around import Around, look_around, our_triggers, real_bytes
+from migrator.planner.checks import ENCRYPTED_BELOW
 from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
 from migrator.planner.gates import gates
 from migrator.planner.harden import plan_findings, setting_steps
@@ -176,6 +177,10 @@ def _tablespace_step(
     if space.encrypted:
         method, why = Method.SKIP, "already encrypted."
         findings = (Finding("already-encrypted", "already encrypted", subject=space.name),)
+    elif inventory.server.flavour in ENCRYPTED_BELOW:
+        flavour = inventory.server.flavour
+        method, why = Method.REFUSE, f"{flavour.upper()} encrypts {ENCRYPTED_BELOW[flavour]}."
+        findings = (Finding("not-per-table", why[:-1], f"migrator runbook {flavour}", blocks=True, subject=space.name),)
     elif not (policy.mysql_tablespace if is_mysql else policy.tablespaces):
         option = "mysql-tablespace" if is_mysql else "tablespaces"
         method, why = Method.REFUSE, "the policy leaves it as it is."

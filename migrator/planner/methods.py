@@ -11,7 +11,7 @@ from typing import Final
 
 from migrator.model import Finding, Key, Method, Server, Table, TablespaceKind
 from migrator.planner.around import Around, real_bytes
-from migrator.planner.checks import CHECKS, CONVERTIBLE, SKIPS, TABLESPACE_CHECKS, examine
+from migrator.planner.checks import CHECKS, CONVERTIBLE, SKIPS, TABLESPACE_CHECKS, examine, not_per_table
 from migrator.planner.convert import CONVERT_CHECKS
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.plan import Policy
@@ -69,6 +69,9 @@ def _by_what_it_has(table: Table, server: Server, policy: Policy, around: Around
         reason = skip(table, around)
         if reason is not None:
             return Choice(Method.SKIP, f"{reason.message}.", (reason, *((stays,) if stays else ())), key)
+    below = not_per_table(table, around)
+    if below:
+        return Choice(Method.REFUSE, f"{below.message}.", (below,), key)
     if stays:
         return Choice(Method.REFUSE, f"{stays.message}.", (stays,), key)
     if table.tablespace_kind in {TablespaceKind.GENERAL, TablespaceKind.MYSQL}:

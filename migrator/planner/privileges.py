@@ -53,6 +53,10 @@ class Need(StrEnum):
     """If the plan has new tables of a schema born encrypted."""
     KILL = "kill"
     """For apply, if sessions that are in the way are to be ended (`--kill-blockers-after`)."""
+    ROTATE = "rotate"
+    """For rotate-key."""
+    ROTATE_BINLOG = "rotate-binlog"
+    """For rotate-key, if it rotates the binary log's key (`--binlog`, `--only-binlog`)."""
     OPTIONAL = "optional"
     """Nothing fails without it; less is seen."""
 
@@ -130,6 +134,8 @@ RIGHTS: Final[tuple[Right, ...]] = (
     Right("SYSTEM_VARIABLES_ADMIN", Level.GLOBAL, Need.SETTING, "SET PERSIST, SET GLOBAL", or_super=True),
     Right("BINLOG_ENCRYPTION_ADMIN", Level.GLOBAL, Need.BINLOG_SETTING, "SET PERSIST binlog_encryption", or_super=True),
     Right("CONNECTION_ADMIN", Level.GLOBAL, Need.KILL, "end sessions of other accounts that are in the way"),
+    Right("ENCRYPTION_KEY_ADMIN", Level.GLOBAL, Need.ROTATE, "rotate InnoDB's master key"),
+    Right("BINLOG_ENCRYPTION_ADMIN", Level.GLOBAL, Need.ROTATE_BINLOG, "rotate the binary log's master key"),
     Right("XA_RECOVER_ADMIN", Level.GLOBAL, Need.OPTIONAL, "name prepared XA transactions that hold a lock"),
 )
 

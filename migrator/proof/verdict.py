@@ -10,6 +10,7 @@ from migrator.proof.pages import Class
 from migrator.proof.reading import FileRead
 from migrator.report.files import FileProof, Verdict
 from migrator.report.words import count, plural
+from migrator.sql.rotate import newest_key as newest
 
 FIRST_PLACES: Final = 5
 
@@ -64,9 +65,7 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 
 def newest_key(keys: Keys, server_uuid: str) -> str:
     """The master key of this server that was made last; '' if there is none, or we may not ask."""
-    own = f"INNODBKey-{server_uuid}-"
-    numbers = [int(key[len(own) :]) for key in keys or () if key.startswith(own) and key[len(own) :].isdecimal()]
-    return f"{own}{max(numbers)}" if numbers else ""
+    return newest(keys or (), "innodb", server_uuid)
 
 
 def _verdict(file: DataFile, read: FileRead, keys: Keys) -> tuple[Verdict, str]:

@@ -37,8 +37,11 @@ def planned_exit_code(plan: Plan) -> int:
     return 1 if any(s.method is Method.REFUSE for s in plan.steps) else 0
 
 
-def planned_lines(plan: Plan, file: str) -> tuple[str, ...]:
-    """Counts, what stops a run as things are, and the next command; `file` is '' for stdout."""
+def planned_lines(plan: Plan, file: str, runbook: str = "") -> tuple[str, ...]:
+    """Counts, what stops a run as things are, and the next command; `file` is '' for stdout.
+
+    `runbook` is the file of what has to be done instead, where no plan can be carried out.
+    """
     methods = ", ".join(f"{count(number)} {method}" for method, number in plan.totals.by_method.items())
     lines = [
         f"{plural(len(plan.steps), 'step')}: {methods or 'none'};"
@@ -47,5 +50,10 @@ def planned_lines(plan: Plan, file: str) -> tuple[str, ...]:
     lines += [finding_line(f) for f in plan.findings if f.blocks]
     lines += harden_lines(plan.policy, plan.findings)
     lines += relay_lines(sum(s.method is Method.TABLESPACE_RELAY for s in plan.steps))
+    if runbook:
+        return (
+            *lines,
+            f"next: {shlex.quote(runbook)}; the plan accounts for every table, and none of it can be applied",
+        )
     lines.append(f"next: review it, then migrator dry-run {shlex.quote(file) if file else 'PLAN'}")
     return tuple(lines)

@@ -12,7 +12,7 @@ from typing import Final
 from migrator.sql.names import quote
 from migrator.sql.statement import Sql
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Version of these tables; a journal of another version is refused."""
 
 _END: Final = (
@@ -56,6 +56,10 @@ TABLES: Final[dict[str, str]] = {
     f" purpose VARCHAR(40) NOT NULL, probes INT NOT NULL, tries INT NOT NULL,"
     " waited DOUBLE NOT NULL, held DOUBLE NULL,"
     f" at {_TIME} NOT NULL, KEY (step_id)",
+    "rotations": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, which VARCHAR(10) NOT NULL,"
+    " account VARCHAR(300) NOT NULL, run_id CHAR(12) NOT NULL, tool_version VARCHAR(40) NOT NULL,"
+    " key_from VARCHAR(80) NOT NULL, key_to VARCHAR(80) NOT NULL, state VARCHAR(10) NOT NULL,"
+    f" attested TEXT NOT NULL, began_at {_TIME} NOT NULL, ended_at {_TIME}",
 }
 
 

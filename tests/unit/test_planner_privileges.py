@@ -134,6 +134,6 @@ def test_the_grants_of_an_account_that_may_do_just_this() -> None:
 
 
 def test_every_right_says_what_it_is_for() -> None:
-    """No right is listed twice, and none without a purpose."""
-    assert len({(r.name, r.level) for r in RIGHTS}) == len(RIGHTS)
+    """No right is listed twice for one need, and none without a purpose."""
+    assert len({(r.name, r.level, r.need) for r in RIGHTS}) == len(RIGHTS)
     assert all(r.purpose for r in RIGHTS)

@@ -36,6 +36,8 @@ def test_every_command_is_in_the_reference() -> None:
         "apply",
         "cleanup",
         "rollback",
+        "rotate-key",
+        "runbook",
         "status",
         "pause",
         "unpause",

@@ -135,6 +135,10 @@ class Desk:
         self.terminals.append(terminal)
         return terminal
 
+    def words(self, command: str, *arguments: object) -> list[str]:
+        """A command as a test starts it by itself."""
+        return self._words(command, arguments, None)
+
     def _words(self, command: str, arguments: Sequence[object], connection: Sequence[object] | None) -> list[str]:
         how = [f"--defaults-file={self.options}"] if connection is None else [str(word) for word in connection]
         return [str(MIGRATOR), command, *how, *map(str, arguments)]
