@@ -436,17 +436,20 @@ def _setting(run: Run, step: Step, listen: Listener) -> str:
 
 def _space(run: Run, step: Step, listen: Listener) -> str:
     """One tablespace; gives why there is nothing to do any more, or ''."""
-    work = _begin_other(run, step, listen)
     try:
-        if space_encrypted(work, step.tablespace_name):
-            return "already encrypted"
-        encrypt_space(work, step.tablespace_name)
-        return ""
+        work = _begin_other(run, step, listen)
+        try:
+            if space_encrypted(work, step.tablespace_name):
+                return "already encrypted"
+            encrypt_space(work, step.tablespace_name)
+            return ""
+        finally:
+            if space_encrypted(work, step.tablespace_name):
+                run.journal.close_step(run.session, work.step_id, "done")
     except SqlError as error:
+        if error.number == READ_ONLY:
+            raise no_source_any_more(run.session.server_uuid) from None
         raise told(error, step.name) from None
-    finally:
-        if space_encrypted(work, step.tablespace_name):
-            run.journal.close_step(run.session, work.step_id, "done")
 
 
 _OF_KIND: Final[Mapping[str, Callable[[Run, Step, Listener], str]]] = {

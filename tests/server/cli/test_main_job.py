@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.server.cli.held import Ran, each, phase
+from tests.server.cli.held import Ran, ddl, each, phase
 from tests.server.cli.kit import ALL_SHADOW, CANARY, Desk, edit
 from tests.server.cli.snapshot import JOURNAL
 
@@ -142,6 +142,29 @@ def test_a_general_tablespace(desk: Desk) -> None:
         assert desk.migrator("verify", f"--databases={desk.schema}").code == 0
         desk.assert_equal()
         assert desk.migrator("apply", plan).code == 0
+    finally:
+        desk.run("DROP TABLE IF EXISTS t", f"DROP TABLESPACE {desk.schema}")
+
+
+def test_a_tablespace_of_a_server_that_takes_no_writes_any_more(desk: Desk) -> None:
+    """Another server may have taken its place: the run stops, as with tables, and goes on where it is taken back."""
+    desk.run(f"CREATE TABLESPACE {desk.schema} ADD DATAFILE '{desk.schema}.ibd'")
+    try:
+        desk.table("t", rows=50, definition=f"(id VARCHAR(40) PRIMARY KEY, n INT, note TEXT) TABLESPACE {desk.schema}")
+        plan = desk.plan()
+        held = desk.held(plan)
+        held.hold(ddl("ALTER TABLESPACE"))
+        desk.run("SET GLOBAL super_read_only = ON")
+        try:
+            ran = held.finish()
+        finally:
+            desk.run("SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
+        assert ran.code == 75, ran
+        assert {event["outcome"] for event in ran.of("StepEnded")} <= {"stopped"}
+        assert "does not take writes any more" in ran.err
+        ran = desk.migrator("apply", plan)
+        assert ran.code == 0, ran
+        assert desk.migrator("verify", f"--databases={desk.schema}").code == 0
     finally:
         desk.run("DROP TABLE IF EXISTS t", f"DROP TABLESPACE {desk.schema}")
 
