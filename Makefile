@@ -12,7 +12,7 @@ STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-methods test-topology test-faults test-matrix test-soak demo bench mutants server recorded docs clean
+.PHONY: help venv lock check format unit test-server test test-cli test-methods test-topology test-faults test-matrix test-soak demo bench mutants server recorded docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,10 +42,13 @@ unit: $(STAMP)  ## tests without a server: seconds
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
 	$(PYTEST) $(wildcard tests/server/test_provider*.py) tests/server/test_shared_server.py
 	$(PYTEST) -n 2 --dist worksteal tests/server \
-	  $(foreach suite,methods matrix faults topology,--ignore=tests/server/$(suite)) \
+	  $(foreach suite,cli methods matrix faults topology,--ignore=tests/server/$(suite)) \
 	  --ignore-glob='*/test_provider*.py' --ignore=tests/server/test_shared_server.py
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
+
+test-cli: $(STAMP)  ## the command line, whole commands on real servers: 10 minutes
+	$(PYTEST) -n 2 --dist worksteal tests/server/cli
 
 test-methods: $(STAMP)  ## relay, conversion and rollback in all that can happen to them: 5 minutes
 	$(PYTEST) -n 2 --dist worksteal tests/server/methods

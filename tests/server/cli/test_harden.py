@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -94,6 +94,16 @@ def steps_of(plan: Path) -> list[str]:
     return [line.strip(" #") for line in lines if line.startswith("  # ")]
 
 
+def in_order(subjects: Iterable[str]) -> list[str]:
+    """The subjects, in their order; small tables are done side by side, so whichever of them was first."""
+    found = list(subjects)
+    tables = [n for n, one in enumerate(found) if one.startswith(f"{SCHEMA}.")]
+    for n, one in zip(tables, sorted(found[n] for n in tables), strict=True):
+        assert tables == list(range(tables[0], tables[-1] + 1)), "something came between tables"
+        found[n] = one
+    return found
+
+
 def datadir_of(desk: Desk) -> Path:
     """Where its files are, if they are here."""
     if desk.server.server.datadir is None:
@@ -120,8 +130,8 @@ def test_everything_is_switched_on_in_its_order(desk: Desk) -> None:
     assert [one.split(":")[0] for one in ours] == IN_ORDER
     ran = desk.migrator("apply", plan, "--events")
     assert ran.code == 0, ran
-    assert [event["subject"] for event in ran.of("StepStarted")] == IN_ORDER
-    assert [event["subject"] for event in ran.of("StepEnded") if event["outcome"] == "done"] == IN_ORDER
+    assert in_order(event["subject"] for event in ran.of("StepStarted")) == IN_ORDER
+    assert in_order(event["subject"] for event in ran.of("StepEnded") if event["outcome"] == "done") == IN_ORDER
     assert all(values(desk).values())
     assert persisted(desk) == set(VARIABLES)
     assert born_encrypted(desk)
@@ -138,7 +148,8 @@ def test_everything_is_switched_on_in_its_order(desk: Desk) -> None:
         *(f"@@{variable}" for variable in VARIABLES)
     }
     status = desk.migrator("status", "--format=json").json["run"]["steps"]
-    assert [(one["subject"], one["state"]) for one in status] == [(one, "done") for one in IN_ORDER]
+    assert in_order(one["subject"] for one in status) == IN_ORDER
+    assert {one["state"] for one in status} == {"done"}
     with desk.nothing_left(but=("table `migrator`.`runs`", "table `migrator`.`control`")):
         again = desk.migrator("apply", plan)
     assert again.code == 0, again
