@@ -57,6 +57,7 @@ from migrator.cli_options import (
     scope_of,
 )
 from migrator.cli_password import hide_from_ps, out_of_the_environment, without_password
+from migrator.cli_report import report
 from migrator.cli_rollback import rollback
 from migrator.cli_tell import pause, status, unpause, verify
 from migrator.cli_throttle import Limits, set_wishes, with_limits
@@ -388,7 +389,7 @@ app.command()(connected(rollback))
 
 # -- tell -------------------------------------------------------------------------------------
 
-for told in (status, pause, unpause, verify):
+for told in (status, pause, unpause, verify, report):
     app.command()(connected(told))
 app.command(name="set")(connected(set_wishes))
 

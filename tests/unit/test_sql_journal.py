@@ -6,7 +6,7 @@ import hashlib
 
 from migrator.sql.journal import FORMAT, TABLES
 
-SHAPES = {2: "213e10e484d293f9", 3: "f17c8633b97adb4d"}
+SHAPES = {2: "213e10e484d293f9", 3: "f17c8633b97adb4d", 4: "692912c4c5f64f7b"}
 """Format -> digest of the tables that it means. A new shape is a new format: another version refuses it."""
 
 
