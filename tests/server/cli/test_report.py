@@ -111,3 +111,29 @@ def test_progress_that_cannot_be_written(desk: Desk) -> None:
     desk.assert_equal()
     assert desk.encrypted()
     assert desk.server.rows(f"SELECT COUNT(*) FROM {JOURNAL}.progress") == [(0,)]
+
+
+def test_progress_stays_small(desk: Desk) -> None:
+    """At the bound neighbours are put together: no more rows than half of it, the sums as they were."""
+    desk.table("t")
+    plan = desk.plan(*ALL_SHADOW)
+    assert desk.migrator("apply", plan).code == 0
+    at = f"{JOURNAL}.progress"
+    desk.run(f"DELETE FROM {at}")
+    values = ", ".join(
+        f"('r', '2026-01-01' + INTERVAL {n} MINUTE, 60, 60, {n}, 1, 2, 3, 4, 5, 'lag')" for n in range(2000)
+    )
+    desk.run(
+        f"INSERT INTO {at} (run_id, at, every, seconds, rows_copied, rows_compared, paused, held, slowed, closed,"
+        f" reason) VALUES {values}"
+    )
+    desk.table("next")
+    assert desk.migrator("apply", desk.plan(*ALL_SHADOW, file="next.yaml")).code == 0
+    ((many, every, seconds, copied, paused),) = desk.server.rows(
+        f"SELECT COUNT(*), MAX(every), SUM(seconds), SUM(rows_copied), SUM(paused) FROM {at} WHERE at < '2026-02-01'"
+    )
+    assert many <= 1000
+    assert every == 240, "1000 of before and the one of now are one too many"
+    assert seconds == 120_000
+    assert copied == sum(range(2000))
+    assert paused == 4000
