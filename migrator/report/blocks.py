@@ -222,6 +222,14 @@ h2 { margin-top: 2.2rem; border-bottom: 2px solid #8886; }
 .bad { border-left: .3rem solid #c33; padding-left: .7rem; }
 .good { border-left: .3rem solid #393; padding-left: .7rem; }
 .note { border-left: .3rem solid #b80; padding-left: .7rem; }
+@page { size: A4 landscape; margin: 12mm; }
+@media print {
+  body { font-size: 9pt; max-width: none; margin: 0; padding: 0; }
+  table { display: table; width: 100%; overflow: visible; }
+  th, td { padding: .15rem .35rem; overflow-wrap: anywhere; }
+  tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+}
 """
 
 
