@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.servers import NoServer, mariadb
+from tests.servers import NoServer, mariadb, until
+from tests.servers.galera import cluster, wait_until_synced
 
 CANARY = "a row that nobody else may read"
 
@@ -45,3 +46,37 @@ def test_an_option_that_it_does_not_know_is_said() -> None:
     """With the server's own words."""
     with pytest.raises(NoServer, match="no-such-option"), mariadb.start(options=["--no-such-option"]):
         raise AssertionError("it runs")
+
+
+@pytest.mark.parametrize("version", sorted(mariadb.BUILDS))
+def test_a_cluster(version: str) -> None:
+    """Three nodes, each of which writes and reads the rows of all; one that is killed comes back."""
+    with cluster(version) as of:
+        first, second, third = of.nodes
+        first.rows("CREATE DATABASE d")
+        second.rows("CREATE TABLE d.t (id INT PRIMARY KEY)")
+        third.rows("INSERT INTO d.t VALUES (1)")
+        for node in of.nodes:
+            node.rows("SET SESSION wsrep_sync_wait = 1")
+            until(lambda node=node: node.rows("SELECT id FROM d.t") == [(1,)], "the row is there")  # type: ignore[misc]
+        third.kill()
+        wait_until_synced(first, 2)
+        first.rows("INSERT INTO d.t VALUES (2)")
+        third.start()
+        wait_until_synced(third, 3)
+        assert third.value("SELECT COUNT(*) FROM d.t") == 2
+
+
+def test_a_node_that_has_nothing_is_sent_everything() -> None:
+    """By mariadb-backup: a state transfer, as when a node is replaced."""
+    with cluster(nodes=2) as of:
+        first, second = of.nodes
+        first.rows("CREATE DATABASE d")
+        second.stop()
+        assert second.server.datadir is not None
+        (second.server.datadir / "grastate.dat").unlink()
+        second.start()
+        wait_until_synced(second, 2)
+        assert second.rows("SHOW DATABASES LIKE 'd'") == [("d",)]
+        assert second.folder is not None
+        assert "mariabackup SST started on joiner" in (second.folder / "error.log").read_text()

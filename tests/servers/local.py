@@ -98,10 +98,15 @@ def start(
 class Keeping:
     """Our end of the keeper: a `Process` whose server dies with us."""
 
-    def __init__(self, base: Path, prefix: str) -> None:
+    def __init__(self, base: Path, prefix: str, *, path: Path | None = None) -> None:
+        """`path` is a folder of programs that the server calls."""
         self._lock = threading.Lock()
+        environment = dict(os.environ)
+        if path:
+            environment["PATH"] = f"{path}{os.pathsep}{environment.get('PATH', os.defpath)}"
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, base, prefix],
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -74,7 +74,7 @@ def _build(series: str, suite: str, share: str, socat: str) -> Build:
             *binaries,
             *(f"usr/bin/{script}" for script in _SCRIPTS),
             "usr/lib/mysql",
-            "usr/lib/galera",
+            "usr/lib/libgalera_smm.so",
             LIBRARIES,
             f"usr/share/{share}",
         ),
@@ -117,9 +117,9 @@ def start(
     keeping = Keeping(Path(tempfile.gettempdir()), f"migrator-{name or 'mariadb'}-")
     try:
         datadir = keeping.folder / "data"
-        shutil.copytree(_template(found), datadir)
+        shutil.copytree(template(found), datadir)
         (keeping.folder / "tmp").mkdir()
-        keys = _put_keys(keeping.folder) if keyring else None
+        keys = put_keys(keeping.folder) if keyring else None
         server = Server(
             host="127.0.0.1",
             port=free_port(),
@@ -133,22 +133,24 @@ def start(
             pid=None,
         )
         running = RunningServer(server, keeping, keeping.folder)
-        first_start(running, keeping, _argv(found, server, keeping.folder, keys, options))
+        first_start(running, keeping, argv(found, server, keeping.folder, keys, options))
         yield running
     finally:
         keeping.close()
 
 
-def _argv(found: Programs, server: Server, folder: Path, keys: Path | None, options: Sequence[str]) -> list[str]:
-    nothing = folder / "mysqld.cnf"
-    nothing.touch(mode=0o600)
+def argv(found: Programs, server: Server, folder: Path, keys: Path | None, options: Sequence[str]) -> list[str]:
+    """The command line of a server whose files are in `folder`.
+
+    Its options are in a file, where mariadb-backup finds them too.
+    """
     encryption = [
         "--plugin-load-add=file_key_management",
         f"--file-key-management-filename={keys}",
         "--file-key-management-encryption-algorithm=AES_CBC",
     ]
-    return [
-        *_base(found, folder / "data", f"--defaults-file={nothing}"),
+    all_options = [
+        *_base(found, folder / "data"),
         *DEFAULTS,
         f"--port={server.port}",
         f"--report-port={server.port}",
@@ -160,12 +162,18 @@ def _argv(found: Programs, server: Server, folder: Path, keys: Path | None, opti
         *(encryption if keys else ()),
         *options,
     ]
+    file = folder / "mysqld.cnf"
+    file.touch(mode=0o600)
+    lines = (
+        "{} = {}".format(*option.removeprefix("--").split("=", 1)) if "=" in option else option.removeprefix("--")
+        for option in all_options
+    )
+    file.write_text("[mysqld]\n" + "".join(f"{line}\n" for line in lines))
+    return [str(found.mysqld), f"--defaults-file={file}"]
 
 
-def _base(found: Programs, datadir: Path, defaults: str) -> list[str]:
+def _base(found: Programs, datadir: Path) -> list[str]:
     return [
-        str(found.mysqld),
-        defaults,
         *(["--user=root"] if os.geteuid() == 0 else []),
         f"--basedir={found.basedir}",
         f"--plugin-dir={found.plugin_dir}",
@@ -175,7 +183,8 @@ def _base(found: Programs, datadir: Path, defaults: str) -> list[str]:
     ]
 
 
-def _put_keys(folder: Path) -> Path:
+def put_keys(folder: Path) -> Path:
+    """Make keys 1 and 2 in a folder of their own, for file_key_management; the file."""
     path = folder / "keyring" / "keys"
     path.parent.mkdir(mode=0o700)
     path.touch(mode=0o600)
@@ -183,7 +192,7 @@ def _put_keys(folder: Path) -> Path:
     return path
 
 
-def _template(found: Programs) -> Path:
+def template(found: Programs) -> Path:
     """A data folder in the cache as mariadb-install-db makes it; copying it is seconds faster than making one."""
 
     def install(datadir: Path) -> None:
@@ -196,7 +205,9 @@ def _template(found: Programs) -> Path:
         )
         done = subprocess.run(
             [
-                *_base(found, datadir, "--no-defaults"),
+                found.mysqld,
+                "--no-defaults",
+                *_base(found, datadir),
                 "--bootstrap",
                 "--max-allowed-packet=8M",
                 "--net-buffer-length=16K",
