@@ -59,6 +59,12 @@ _WANTED: Final = (
 )
 
 
+def _finish(root: Path) -> None:
+    """Scripts of state transfers call it socat, whatever the suite calls it."""
+    if not (root / "usr/bin/socat").exists():
+        (root / "usr/bin/socat").symlink_to("socat1")
+
+
 def _build(series: str, suite: str, share: str, socat: str) -> Build:
     binaries = ("usr/sbin/mariadbd", f"usr/bin/{socat}", *(f"usr/bin/{tool}" for tool in _TOOLS))
     return Build(
@@ -79,6 +85,7 @@ def _build(series: str, suite: str, share: str, socat: str) -> Build:
             f"usr/share/{share}",
         ),
         not_kept=(f"{LIBRARIES}/gconv", f"{LIBRARIES}/perl5", f"{LIBRARIES}/perl-base"),
+        finish=_finish,
         not_needed=(*NOT_NEEDED, "adduser", "passwd", "gawk", "iproute2", "lsof"),
     )
 
