@@ -60,6 +60,7 @@ from migrator.cli_options import (
     scope_of,
 )
 from migrator.cli_password import hide_from_ps, out_of_the_environment, without_password
+from migrator.cli_report import report
 from migrator.cli_rollback import rollback
 from migrator.cli_rotate import rotate_key
 from migrator.cli_runbook import beside_plan, runbook
@@ -404,7 +405,7 @@ app.command(name="rotate-key")(connected(rotate_key))
 
 # -- tell -------------------------------------------------------------------------------------
 
-for told in (status, pause, unpause, verify):
+for told in (status, pause, unpause, verify, report):
     app.command()(connected(told))
 app.command(name="set")(connected(set_wishes))
 app.command()(connected(runbook))

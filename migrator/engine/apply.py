@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from migrator import __version__
@@ -15,6 +16,7 @@ from migrator.engine.ahead import Ahead
 from migrator.engine.allowed import check_plan
 from migrator.engine.bounds import Bounds
 from migrator.engine.course import Course, wait_until_open
+from migrator.engine.extent import extent_text
 from migrator.engine.facts import Facts
 from migrator.engine.failover import take_over
 from migrator.engine.journal import Journal
@@ -25,6 +27,7 @@ from migrator.engine.load import adapting
 from migrator.engine.parked import Tender, Turns, give_up_forsaken, tend_once, tending
 from migrator.engine.replicas import watching_members
 from migrator.engine.rollback import tend_swapped
+from migrator.engine.sampling import Doing, Sampler, sampling
 from migrator.engine.sessions import Sessions
 from migrator.engine.setting import by_hand
 from migrator.engine.steps import Run
@@ -112,8 +115,10 @@ def apply(
             plan_hash=plan_hash(plan),
             version=__version__,
             attested=_attested(options.attestations),
+            extent=extent_text(inventory),
         )
-        listen = together(listen, Ahead(plan, lease.tell, clock))
+        sampler = Sampler(sessions, journal, run_id, partial(_doing, lease, bounds), clock)
+        listen = together(listen, Ahead(plan, lease.tell, clock), sampler)
         in_clear = frozenset(finding.subject for finding in known if finding.code in LEFT_IN_CLEAR)
         turns, took = Turns(), _took(own, journal, plan)
         run = Run(
@@ -150,6 +155,7 @@ def apply(
         with (
             nullcontext() if closed else throttling(throttle),
             watching_members(own, lease, inventory.server.members, clock),
+            sampling(sampler),
         ):
             steps = _steps(run, course, tender, inventory.server)
         outcome = Outcome(
@@ -162,7 +168,7 @@ def apply(
             _by_hand(run, steps),
         )
         if connected(run):
-            _note_end(run, outcome.exit_code)
+            _note_end(run, outcome)
     count = [one.outcome for one in steps].count
     listen(
         RunEnded(
@@ -213,13 +219,23 @@ def _by_hand(run: Run, steps: list[StepOutcome]) -> tuple[str, ...]:
         return ()
 
 
-def _note_end(run: Run, exit_code: int) -> None:
-    """Note how the run ended; a server that became read-only meanwhile cannot."""
+def _note_end(run: Run, outcome: Outcome) -> None:
+    """Note how the run ended, and what it did not do; a server that became read-only meanwhile cannot."""
     try:
-        run.journal.end_run(run.session, run.run_id, exit_code)
+        run.journal.end_run(run.session, run.run_id, outcome.exit_code)
     except SqlError as error:
         if error.number != READ_ONLY:
             raise
+        return
+    not_done = [one for one in outcome.steps if one.outcome not in {"done", "skipped"}]
+    try:
+        run.journal.note_outcomes(run.session, run.run_id, not_done)
+    except (SqlError, MigratorError):
+        return  # for `report` alone: what became of the run does not depend on it
+
+
+def _doing(lease: Lease, bounds: Bounds) -> Doing:
+    return "paused" if lease.paused else "closed" if bounds.seconds_until_open() else "work"
 
 
 def _left(run: Run, step: StepRow) -> Work:

@@ -51,6 +51,11 @@ class Brake:
         names = sorted(self._verdict.exceeded)
         return f"throttled: {', '.join(names)}" if names else ""
 
+    @property
+    def signal(self) -> str:
+        """By which the work is held or slowed, the strongest; '' where there is none."""
+        return self._verdict.pressures[0].signal if self._on and self._verdict.pressures else ""
+
     def check(self) -> None:
         """Raise `Stopped` if a critical limit is exceeded."""
         if critical := self._verdict.critical:

@@ -1,7 +1,7 @@
 """The journal: durable facts of runs, steps, ranges and of every name that we made.
 
-Whether it is there, and the runs, are here; steps, ranges, names and rotations are parts of their own
-(journal_steps.py, journal_ranges.py, journal_names.py, journal_rotations.py).
+Whether it is there, and the runs, are here; steps, ranges, names, rotations and progress are parts of their own
+(journal_steps.py, journal_ranges.py, journal_names.py, journal_rotations.py, journal_progress.py).
 
 Reads and writes through whatever `Session` is given, so that a worker can write its cursor in the
 transaction of its rows. Nothing here decides anything.
@@ -17,6 +17,7 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.engine.journal_names import JournalNames
+from migrator.engine.journal_progress import JournalProgress
 from migrator.engine.journal_ranges import JournalRanges
 from migrator.engine.journal_rotations import JournalRotations
 from migrator.engine.journal_steps import JournalSteps
@@ -38,7 +39,7 @@ _DENIED: Final = frozenset({1044, 1142, 1227, 1370})
 _EXISTS: Final = frozenset({1007})
 
 
-class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations):
+class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, JournalProgress):
     """The journal's schema on one server, with all of its parts."""
 
     def __init__(self, schema: str = SCHEMA, *, former: str = "") -> None:
@@ -152,11 +153,14 @@ class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations):
 
     # -- runs -----------------------------------------------------------------------------------
 
-    def begin_run(self, session: Session, *, run_id: str, plan_hash: str, version: str, attested: str) -> None:
-        """A run begins."""
+    def begin_run(
+        self, session: Session, *, run_id: str, plan_hash: str, version: str, attested: str, extent: str = ""
+    ) -> None:
+        """A run begins; `extent` is what it found, in numbers (`engine/extent.py`)."""
         session.run(
-            f"INSERT INTO {self._at}.runs VALUES (%s, %s, %s, %s, %s, UTC_TIMESTAMP(6), NULL, NULL, %s)",
-            (run_id, plan_hash, version, socket.gethostname(), os.getpid(), attested),
+            f"INSERT INTO {self._at}.runs VALUES"
+            " (%s, %s, %s, %s, %s, UTC_TIMESTAMP(6), NULL, NULL, %s, CURRENT_USER(), %s)",
+            (run_id, plan_hash, version, socket.gethostname(), os.getpid(), attested, extent),
         )
 
     def end_run(self, session: Session, run_id: str, exit_code: int) -> None:

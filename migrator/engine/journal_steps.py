@@ -230,12 +230,17 @@ class JournalSteps:
         }
 
     def close_step(self, session: Session, step_id: int, state: str, message: str = "", **fields: object) -> None:
-        """The step is over: swapped, done, failed, given-up or void. Other fields with it."""
+        """The step is over: swapped, done, failed, given-up or void. Other fields with it.
+
+        A swapped one that is done, since its retained table is gone, ended when it was swapped.
+        """
         more = "".join(f", {field} = %s" for field in fields)
+        # The server assigns from left to right: `state` is still the one before where `ended_at` asks for it.
         session.run(
-            f"UPDATE {self._at}.steps SET state = %s, message = %s, waiting = '', ended_at = UTC_TIMESTAMP(6){more}"
-            " WHERE id = %s",
-            (state, message, *fields.values(), step_id),
+            f"UPDATE {self._at}.steps SET"
+            " ended_at = IF(state = 'swapped' AND %s = 'done', ended_at, UTC_TIMESTAMP(6)),"
+            f" state = %s, message = %s, waiting = ''{more} WHERE id = %s",
+            (state, state, message, *fields.values(), step_id),
         )
 
     def forget_step(self, session: Session, step_id: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from migrator.db import Session
 from migrator.engine.journal import Journal
@@ -15,14 +16,21 @@ from migrator.planner.plan import Scope
 from migrator.report.values import Proof
 from migrator.sql.names import retained_of
 
+ENDED: Final = ("done", "swapped", "rolled-back")
+"""States of steps by which it is known what a run of ours made of a table."""
+
 
 def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journal | None = None) -> tuple[Proof, ...]:
     """Every base table in scope and every shared tablespace, by the catalog's word. Reads only.
 
     The catalog is joined by SPACE, never by name. What the pages of the files hold is not read here.
     """
-    journal = journal or Journal()
-    steps = _steps_of_ours(session, journal)
+    return proofs_of(inventory, scope, _steps_of_ours(session, journal or Journal()))
+
+
+def proofs_of(inventory: Inventory, scope: Scope, steps: Iterable[StepRow]) -> tuple[Proof, ...]:
+    """Of each table of an inventory in its order, then of the shared tablespaces; `steps` are ended ones. Pure."""
+    steps = tuple(steps)
     latest = {step.table: step.state for step in steps if step.kind == "table"}
     ours = {table for table, state in latest.items() if state != "rolled-back"}
     spaces = {step.table.name for step in steps if step.kind == "tablespace"}
@@ -44,7 +52,7 @@ def verify(session: Session, scope: Scope, inventory: Inventory, journal: Journa
     return (*found, *_settings(steps, scope, inventory))
 
 
-def _settings(steps: list[StepRow], scope: Scope, inventory: Inventory) -> Iterator[Proof]:
+def _settings(steps: Sequence[StepRow], scope: Scope, inventory: Inventory) -> Iterator[Proof]:
     """What runs have switched on here, if all is asked for, and the defaults of schemas in scope: are they still on?"""
     server = inventory.server
     for name in dict.fromkeys(step.table.name for step in steps if is_of(step, server.server_uuid)):
@@ -60,7 +68,7 @@ def _settings(steps: list[StepRow], scope: Scope, inventory: Inventory) -> Itera
 
 def _steps_of_ours(session: Session, journal: Journal) -> list[StepRow]:
     try:
-        return journal.steps(session, states=["done", "swapped", "rolled-back"]) if journal.exists(session) else []
+        return journal.steps(session, states=ENDED) if journal.exists(session) else []
     except MissingPrivilege:
         return []  # then nothing is said to be by us; whether it is encrypted needs no journal
 

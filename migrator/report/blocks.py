@@ -270,6 +270,14 @@ p[class], .card, tr[class] td:first-child { border-left: .3rem solid var(--tone,
 .card dt { opacity: .7; }
 .card dd { margin: 0; }
 .card pre { margin: .2rem 0 0; }
+@page { size: A4 landscape; margin: 12mm; }
+@media print {
+  body { font-size: 9pt; max-width: none; margin: 0; padding: 0; }
+  table { display: table; width: 100%; overflow: visible; }
+  th, td { padding: .15rem .35rem; overflow-wrap: anywhere; }
+  tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+}
 """
 
 

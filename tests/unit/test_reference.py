@@ -43,6 +43,7 @@ def test_every_command_is_in_the_reference() -> None:
         "unpause",
         "set",
         "verify",
+        "report",
     }
     assert commands == set(re.findall(r"^## migrator (\S+)$", text, flags=re.MULTILINE))
     assert __version__ not in text

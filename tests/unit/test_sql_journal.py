@@ -6,7 +6,7 @@ import hashlib
 
 from migrator.sql.journal import FORMAT, TABLES
 
-SHAPES = {2: "213e10e484d293f9", 3: "f17c8633b97adb4d", 4: "bdc107aa7abfb0d4"}
+SHAPES = {2: "213e10e484d293f9", 3: "f17c8633b97adb4d", 4: "bdc107aa7abfb0d4", 5: "ea3ab304ad3be31a"}
 """Format -> digest of the tables that it means. A new shape is a new format: another version refuses it."""
 
 
