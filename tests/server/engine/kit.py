@@ -469,6 +469,10 @@ class Lab:
         assert files, f"{table} is not in the catalog"
         return set(files) == {"Y"}
 
+    def row_deadlocks(self) -> int:
+        """How many deadlocks of rows InnoDB has seen; those of metadata locks are not among them."""
+        return int(self.value("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'"))
+
     def index_reads(self) -> int:
         """Index entries and rows that sessions of our account have read so far."""
         return int(

@@ -14,6 +14,9 @@ from migrator.planner.plan import Defaults
 from tests.server.engine.kit import WEIRD, At, Beside, Lab, Row, ddl, each, name, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
 
+MOST_VICTIMS = 1
+"""Of exclusive moments, in a migration: docs/how-it-works.md says how often one comes, and of what."""
+
 
 class Shop:
     """Read-then-write transactions at REPEATABLE READ, about so many a second; each error and each duration is kept.
@@ -29,6 +32,13 @@ class Shop:
         self._random, self._pairs = random.Random(seed), rows // 2
         self._seed, self._pause = seed, 1 / per_second
         self.over = threading.Event()
+        self._row_deadlocks = lab.row_deadlocks()
+
+    @property
+    def faults(self) -> list[str]:
+        """The errors that must not be. Of deadlocks of metadata locks `MOST_VICTIMS` may be; InnoDB knows nothing of these."""
+        met = [] if self._lab.row_deadlocks() > self._row_deadlocks else [e for e in self.errors if "(1213," in e]
+        return [e for e in self.errors if e not in met[:MOST_VICTIMS]]
 
     def work(self) -> None:
         """Trade until it is over. Two of these never touch each other's rows: what they meet is us."""
@@ -55,7 +65,7 @@ class Shop:
 
 
 def test_a_busy_shop_sees_no_error(lab: Lab) -> None:
-    """100 transactions a second beside the whole migration of 250,000 rows: not one error, no long wait, no lost row."""
+    """100 transactions a second beside a whole migration: no error but what an exclusive moment may, no long wait, no lost row."""
     definition = BY_NUMBER[0].replace("VARCHAR(80)", "VARCHAR(120)")
     lab.table("t", definition, f"SELECT n, n, REPEAT('x', 100), n % 7 FROM ({NUMBERS.format(250_000)}) AS many")
     shops = [Shop(lab, "t", seed, 50, rows=250_000) for seed in (1, 2)]
@@ -67,7 +77,8 @@ def test_a_busy_shop_sees_no_error(lab: Lab) -> None:
             for shop in shops:
                 shop.over.set()
     ran.assert_outcome("done")
-    assert [e for shop in shops for e in shop.errors] == []
+    assert [e for shop in shops for e in shop.faults] == []
+    assert sum(len(shop.errors) for shop in shops) <= MOST_VICTIMS
     seconds = sorted(s for shop in shops for s in shop.seconds)
     assert len(seconds) > 100
     assert seconds[-1] < 2.0

@@ -23,7 +23,7 @@ from migrator.report.status import status_text
 from migrator.report.values import Cleaned, RetainedTable, TakenBack
 from migrator.sql.table import comparable
 from tests.server.engine.kit import SMALL, WEIRD, At, Beside, Crash, Lab, crash, ddl, phase
-from tests.server.engine.test_application import STATEMENTS, Shop, answers
+from tests.server.engine.test_application import MOST_VICTIMS, STATEMENTS, Shop, answers
 from tests.server.engine.test_crash import Everywhere
 from tests.server.engine.test_rows import BY_NUMBER, BY_TEXT, NUMBERS, everything_of
 from tests.servers import least_privileged, until
@@ -134,7 +134,7 @@ def test_a_swap_is_taken_back_with_what_was_written_since(lab: Lab, table: str, 
 
 
 def test_a_busy_shop_sees_neither_the_swap_nor_the_rollback(lab: Lab) -> None:
-    """100 transactions a second from before the swap until after the rollback: not one error, no lost row."""
+    """100 transactions a second until after the rollback: no error but what an exclusive moment may, no lost row."""
     definition = BY_NUMBER[0].replace("VARCHAR(80)", "VARCHAR(120)")
     lab.table("t", definition, f"SELECT n, n, REPEAT('x', 100), n % 7 FROM ({NUMBERS.format(100_000)}) AS many")
     shops = [Shop(lab, "t", seed, 50, rows=100_000) for seed in (1, 2)]
@@ -150,7 +150,8 @@ def test_a_busy_shop_sees_neither_the_swap_nor_the_rollback(lab: Lab) -> None:
         finally:
             for shop in shops:
                 shop.over.set()
-    assert [e for shop in shops for e in shop.errors] == []
+    assert [e for shop in shops for e in shop.faults] == []
+    assert sum(len(shop.errors) for shop in shops) <= MOST_VICTIMS
     assert back.taken.rows > 50_000
     assert_rolled_back(lab)
 
