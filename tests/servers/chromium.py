@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers import cache, packages
-from tests.servers.debian import patchelf
+from tests.servers.build import patchelf
 from tests.servers.model import NotAvailable
 from tests.servers.packages import LIBRARIES, LOADER
 

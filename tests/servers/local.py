@@ -62,7 +62,7 @@ def start(
     datadir_base: Path | None,
 ) -> Iterator[RunningServer]:
     """A fresh server; at the end of the block it is killed and its folder removed."""
-    keeping = _Keeping(datadir_base or Path(tempfile.gettempdir()), f"migrator-{name or 'server'}-")
+    keeping = Keeping(datadir_base or Path(tempfile.gettempdir()), f"migrator-{name or 'server'}-")
     try:
         datadir = keeping.folder / "data"
         shutil.copytree(_template(programs, options), datadir)
@@ -84,7 +84,7 @@ def start(
             )
             running = RunningServer(server, keeping, keeping.folder)
             try:
-                _first_start(running, keeping, _argv(programs, server, keeping, options))
+                first_start(running, keeping, _argv(programs, server, keeping, options))
                 break
             except NoServer as error:
                 # Between our look and the server's bind somebody else may have taken the port.
@@ -95,13 +95,18 @@ def start(
         keeping.close()
 
 
-class _Keeping:
+class Keeping:
     """Our end of the keeper: a `Process` whose server dies with us."""
 
-    def __init__(self, base: Path, prefix: str) -> None:
+    def __init__(self, base: Path, prefix: str, *, path: Path | None = None) -> None:
+        """`path` is a folder of programs that the server calls."""
         self._lock = threading.Lock()
+        environment = dict(os.environ)
+        if path:
+            environment["PATH"] = f"{path}{os.pathsep}{environment.get('PATH', os.defpath)}"
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, base, prefix],
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -163,7 +168,7 @@ class _Keeping:
         return answer
 
 
-def _argv(programs: Programs, server: Server, keeping: _Keeping, options: Sequence[str]) -> list[str]:
+def _argv(programs: Programs, server: Server, keeping: Keeping, options: Sequence[str]) -> list[str]:
     folder = keeping.folder
     # Nobody's options, and yet not --no-defaults: with that the server forgets what SET PERSIST has said.
     nothing = folder / "mysqld.cnf"
@@ -196,7 +201,7 @@ def _base(programs: Programs, datadir: Path, defaults: str = "--no-defaults") ->
     ]
 
 
-def _first_start(running: RunningServer, keeping: _Keeping, argv: list[str]) -> None:
+def first_start(running: RunningServer, keeping: Keeping, argv: list[str]) -> None:
     """Start with a file of statements that gives root a password before anybody can connect."""
     password = running.server.password
     first = keeping.folder / "first.sql"
@@ -205,7 +210,8 @@ def _first_start(running: RunningServer, keeping: _Keeping, argv: list[str]) -> 
         # Not for the binlog: a replica has a root of its own.
         "SET SESSION sql_log_bin = 0;\n"
         f"ALTER USER root@localhost IDENTIFIED BY '{password}';\n"
-        f"CREATE USER root@'127.0.0.1' IDENTIFIED BY '{password}';\n"
+        "CREATE USER IF NOT EXISTS root@'127.0.0.1';\n"
+        f"ALTER USER root@'127.0.0.1' IDENTIFIED BY '{password}';\n"
         "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
     )
     keeping.argv = [*argv, f"--init-file={first}"]

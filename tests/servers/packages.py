@@ -1,7 +1,8 @@
-"""Packages of Debian's `sid` suite: found, pinned, downloaded and unpacked without root, installing nothing.
+"""Packages of Debian: found, pinned, downloaded and unpacked without root, installing nothing.
 
 apt-get works on a private state (own sources list, lists and cache), so the system's lists may be
-old or absent and nothing of the system is written. A pin is a package, its version and its checksum.
+old or absent and nothing of the system is written. A pin is a package, its version and its checksum. A pin file
+belongs to one suite; it is `sid` if not told otherwise.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from tests.servers.model import NotAvailable
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 LOADER = "ld-linux-x86-64.so.2"
-"""In `LIBRARIES`: the suite's libc is newer than the system's, so its programs need their own loader."""
+"""In `LIBRARIES`: the suite's libc is not the system's, so its programs need their own loader."""
+SID = "sid"
 
 
 class PinsGone(Exception):
@@ -50,15 +52,17 @@ def read_pins(path: Path) -> tuple[Pin, ...]:
     return tuple(Pin(*words) for words in lines)
 
 
-def write_pins(path: Path, wanted: Sequence[str], *, without: tuple[str, ...], written_by: str) -> int:
+def write_pins(
+    path: Path, wanted: Sequence[str], *, without: tuple[str, ...], written_by: str, suite: str = SID
+) -> int:
     """Pin `wanted` and what they need, as the suite has them now; the number of packages."""
-    with private_apt() as apt:
+    with private_apt(suite) as apt:
         apt.update()
         closure = apt.closure(wanted, without=without)
         names = {package.name.split("_")[0]: package for package in apt.download(closure)}
         found = [Pin(package, version, _sha256(names[package])) for package, version in closure]
     head = (
-        f"# {' and '.join(wanted)} of Debian sid with what they need, on {datetime.now(UTC):%Y-%m-%d}, amd64:\n"
+        f"# {' and '.join(wanted)} of Debian {suite} with what they need, on {datetime.now(UTC):%Y-%m-%d}, amd64:\n"
         f"# package version sha256. Written by: {written_by}\n"
     )
     path.write_text(head + "".join(f"{pin.package} {pin.version} {pin.sha256}\n" for pin in found))
@@ -78,17 +82,17 @@ def require_apt(what: str) -> None:
         )
 
 
-def unpack_pinned(path: Path, target: Path) -> None:
+def unpack_pinned(path: Path, target: Path, *, suite: str = SID) -> None:
     """Download the packages of a pin file and unpack them into `target`, each with the checksum of its pin.
 
     Raises `PinsGone`, `NoNetwork`, or `NotAvailable` if a checksum differs; nothing is unpacked then.
     """
     pins = read_pins(path)
-    with private_apt() as apt:
+    with private_apt(suite) as apt:
         apt.update()
         gone = [pin for pin in pins if pin.version not in apt.versions(pin.package)]
         if gone:
-            raise PinsGone("Debian sid no longer has " + ", ".join(f"{pin.package} {pin.version}" for pin in gone))
+            raise PinsGone(f"Debian {suite} no longer has " + ", ".join(f"{pin.package} {pin.version}" for pin in gone))
         packages = apt.download([(pin.package, pin.version) for pin in pins])
         if sorted(map(_sha256, packages)) != sorted(pin.sha256 for pin in pins):
             raise NotAvailable(f"a downloaded package has not the checksum of {path.name}: nothing was unpacked")
@@ -102,20 +106,20 @@ def unpack(packages: Sequence[Path], target: Path) -> None:
 
 
 @contextmanager
-def private_apt() -> Iterator[Apt]:
+def private_apt(suite: str = SID) -> Iterator[Apt]:
     """apt-get with a state of its own, gone after the block."""
     with tempfile.TemporaryDirectory(prefix="migrator-apt-") as folder:
-        yield Apt(Path(folder))
+        yield Apt(Path(folder), suite)
 
 
 class Apt:
     """apt-get on a private state: reads and writes `folder` and nothing else."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, suite: str = SID) -> None:
         mirror = os.environ.get("MIGRATOR_DEBIAN_MIRROR", "http://deb.debian.org/debian")
         for part in ("lists/partial", "cache/archives/partial", "parts", "debs"):
             (folder / part).mkdir(parents=True)
-        (folder / "sources.list").write_text(f"deb [arch=amd64 signed-by={KEYRING}] {mirror} sid main\n")
+        (folder / "sources.list").write_text(f"deb [arch=amd64 signed-by={KEYRING}] {mirror} {suite} main\n")
         self._debs = folder / "debs"
         settings = {
             "Dir::Etc::sourcelist": folder / "sources.list",
