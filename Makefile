@@ -12,7 +12,7 @@ STAMP := .venv/.made-from-lock
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock check format unit test-server test test-cli test-methods test-topology test-faults test-matrix test-soak demo bench mutants server recorded docs clean
+.PHONY: help venv lock check format unit test-server test test-cli test-methods test-topology test-mariadb test-faults test-matrix test-soak demo bench mutants server recorded docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,9 +40,9 @@ unit: $(STAMP)  ## tests without a server: seconds
 	$(PYTEST) -n 2 tests/unit
 
 test-server: $(STAMP)  ## tests on real servers: minutes (the first run downloads MySQL)
-	$(PYTEST) $(wildcard tests/server/test_provider*.py) tests/server/test_shared_server.py
+	$(PYTEST) $(filter-out %mariadb.py,$(wildcard tests/server/test_provider*.py)) tests/server/test_shared_server.py
 	$(PYTEST) -n 2 --dist worksteal tests/server \
-	  $(foreach suite,cli methods matrix faults topology,--ignore=tests/server/$(suite)) \
+	  $(foreach suite,cli methods matrix faults topology mariadb,--ignore=tests/server/$(suite)) \
 	  --ignore-glob='*/test_provider*.py' --ignore=tests/server/test_shared_server.py
 
 test: check unit test-server  ## everything that must be green: check, unit, test-server
@@ -55,6 +55,9 @@ test-methods: $(STAMP)  ## relay, conversion and rollback in all that can happen
 
 test-topology: $(STAMP)  ## replicas, groups, failover: 8 minutes
 	$(PYTEST) -n 2 --dist worksteal tests/server/topology
+
+test-mariadb: $(STAMP)  ## what is different on MariaDB: 2 minutes (the first run downloads MariaDB)
+	$(PYTEST) tests/server/test_provider_mariadb.py tests/server/mariadb
 
 test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
 	$(PYTEST) -n 2 --dist worksteal -o junit_family=xunit1 --junitxml=build/faults.xml tests/server/faults

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ from migrator import driver
 from migrator.clock import Clock, SystemClock
 from migrator.driver import Connect
 from migrator.errors import Failed, OwnerUnknown, ServerUnreachable, Stopped
+from migrator.model import Family
 from migrator.sql.statement import Sql
 from migrator.sql_errors import DEPRECATED, TRY_AGAIN, SqlError
 
@@ -34,6 +36,7 @@ SESSION_VARIABLES: Final[tuple[tuple[str, str], ...]] = (
     ("time_zone", "'+00:00'"),
     # Consistent reads without gap locks, each statement on its own snapshot.
     ("transaction_isolation", "'READ-COMMITTED'"),
+    ("tx_isolation", "'READ-COMMITTED'"),  # MariaDB before 11.1
     ("autocommit", "1"),
     ("completion_type", "0"),
     ("lock_wait_timeout", "1"),
@@ -42,6 +45,7 @@ SESSION_VARIABLES: Final[tuple[tuple[str, str], ...]] = (
     ("net_read_timeout", "600"),
     ("net_write_timeout", "600"),
     ("max_execution_time", "0"),
+    ("max_statement_time", "0"),
     ("sql_safe_updates", "0"),
     ("sql_select_limit", "DEFAULT"),
     ("sql_big_selects", "1"),
@@ -85,6 +89,8 @@ class Session:
         self._settings: dict[str, str] = {}
         self._variables: tuple[str, ...] = like._variables if like else ()
         self.server_uuid = server_uuid
+        self.family: Family = like.family if like else Family.MYSQL
+        """Whose catalogs and words the server has; known when it was reached."""
         self.in_clear = False
         """True if what is said can be read on the network."""
         self._connection = self._open()
@@ -207,24 +213,37 @@ class Session:
         return connection
 
     def _prepare(self) -> None:
-        # Exactly the roles that triggers of ours will run with: a definer has its default roles only.
-        self.run("SET ROLE DEFAULT")
+        if not self._variables:
+            self.family = Family.MARIADB if "mariadb" in str(self.value("SELECT VERSION()")).lower() else Family.MYSQL
+        if self.family is Family.MYSQL:
+            # Exactly the roles that triggers of ours will run with: a definer has its default roles only.
+            self.run("SET ROLE DEFAULT")  # MariaDB does it at each connection, and knows no such statement
         if not self._variables:
             known = {str(name) for (name, _) in self.rows("SHOW SESSION VARIABLES")}
             self._variables = tuple(f"SESSION {name} = {value}" for name, value in SESSION_VARIABLES if name in known)
         self.run("SET " + ", ".join(self._variables))
         for name, value in self._settings.items():
             self.run(f"SET SESSION {name} = {value}")
-        uuid = str(self.value("SELECT @@server_uuid"))
-        if self.server_uuid and uuid != self.server_uuid:
+        found = self._identity()
+        if self.server_uuid and found != self.server_uuid:
             raise OwnerUnknown(
-                f"{self._to.where} is another server now: its server_uuid is {uuid}, this began on {self.server_uuid}",
+                f"{self._to.where} is another server now: its server_uuid is {found}, this began on {self.server_uuid}",
                 remedy="find out which server is meant (failover? proxy?) before anything is run again; if this one has"
                 f" taken its place for good: apply with --failover-from {self.server_uuid} (docs/replication.md)",
             )
-        self.server_uuid = uuid
+        self.server_uuid = found
         if self._guard is not None:
             self._guard(self)
+
+    def _identity(self) -> str:
+        """The server's own id; MariaDB has none that is kept with its data, so one is made of where it lies.
+
+        Its @@server_uid is made of the host's network address and the port: another datadir has the same.
+        """
+        if self.family is Family.MYSQL:
+            return str(self.value("SELECT @@server_uuid"))
+        place = self.row("SELECT @@hostname, @@port, @@datadir, @@server_id") or ()
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, "mariadb:" + ":".join(map(str, place))))
 
     def set_session(self, name: str, value: str) -> None:
         """SET SESSION name = value (an SQL literal), now and after every reconnection."""

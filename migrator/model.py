@@ -36,6 +36,13 @@ class Flavour(StrEnum):
     NDB = "ndb"
 
 
+class Family(StrEnum):
+    """Whose catalogs and words a server has: which of the two it descends from."""
+
+    MYSQL = "mysql"
+    MARIADB = "mariadb"
+
+
 class Method(StrEnum):
     """How a table gets encrypted (docs/how-it-works.md)."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from migrator.db import Session
 from migrator.inventory.blockers import read_blockers
+from migrator.inventory.catalog import OF
 from migrator.inventory.server import read_server
 from migrator.inventory.tables import JOURNAL_SCHEMA, SYSTEM_SCHEMAS, read_all, read_tables, show_create
 from migrator.inventory.unreadable import unreadable
@@ -27,7 +28,6 @@ __all__ = [
     "unreadable",
 ]
 
-_SCHEMAS = "SELECT SCHEMA_NAME, DEFAULT_ENCRYPTION FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
 _NOW = "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%%Y-%%m-%%dT%%H:%%i:%%s.%%fZ')"
 
 
@@ -49,7 +49,7 @@ def read_inventory(
     own = SYSTEM_SCHEMAS | {journal_schema}
     schemas = tuple(
         Schema(str(name), default_encryption=str(encrypted).upper() == "YES")
-        for name, encrypted in session.rows(_SCHEMAS)
+        for name, encrypted in session.rows(OF[session.family].schemas)
         if str(name) not in own
     )
     return Inventory(

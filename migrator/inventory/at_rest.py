@@ -6,6 +6,7 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.inventory.ask import DENIED, ask
+from migrator.inventory.catalog import OF
 from migrator.model import Flavour, Server
 from migrator.posture import AtRest, LogFile
 
@@ -13,6 +14,9 @@ _WANTED: Final = """
     log_bin binlog_encryption binlog_format relay_log_purge replica_load_tmpdir slave_load_tmpdir
     innodb_redo_log_encrypt innodb_redo_log_capacity innodb_undo_log_encrypt innodb_doublewrite
     innodb_parallel_dblwr_encrypt innodb_sys_tablespace_encrypt innodb_temp_tablespace_encrypt
+    encrypt_binlog innodb_encrypt_log innodb_encrypt_tables innodb_encrypt_temporary_tables aria_encrypt_tables
+    encrypt_tmp_disk_tables innodb_encryption_threads innodb_encryption_rotate_key_age
+    file_key_management_filename file_key_management_encryption_algorithm
     innodb_encrypt_online_alter_logs encrypt_tmp_files innodb_change_buffering innodb_page_size
     default_table_encryption table_encryption_privilege_check
 
@@ -32,13 +36,12 @@ VARIABLES: Final = frozenset(_WANTED.split())
 
 _PLUGINS: Final = (
     "SELECT PLUGIN_NAME FROM information_schema.PLUGINS"
-    " WHERE PLUGIN_TYPE IN ('AUDIT', 'KEYRING') AND PLUGIN_STATUS = 'ACTIVE' ORDER BY PLUGIN_NAME"
+    " WHERE PLUGIN_TYPE IN ('AUDIT', 'KEYRING', 'ENCRYPTION') AND PLUGIN_STATUS = 'ACTIVE' ORDER BY PLUGIN_NAME"
 )
 _INSTALLED: Final = "SELECT name FROM mysql.plugin"
 _COMPONENTS: Final = "SELECT component_urn FROM mysql.component"
 _GENERAL_LOG: Final = "SELECT 1 FROM mysql.general_log LIMIT 1"
 _SLOW_LOG: Final = "SELECT 1 FROM mysql.slow_log LIMIT 1"
-_HISTOGRAMS: Final = "SELECT COUNT(*) FROM information_schema.COLUMN_STATISTICS"
 _FILE_ACCOUNTS: Final = (
     "SELECT GRANTEE FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'FILE' ORDER BY GRANTEE"
 )
@@ -69,7 +72,7 @@ def read_at_rest(session: Session, server: Server) -> AtRest:
         plugins=tuple(sorted(_names(session, _PLUGINS) or ())),
         installed_plugins=_names(session, _INSTALLED),
         components=_names(session, _COMPONENTS),
-        histograms=int(session.value(_HISTOGRAMS) or 0),
+        histograms=_histograms(session),
         # Who may not read the schema mysql is shown no account but his own.
         file_accounts=tuple(sorted(accounts)) if server.privileges & {"ALL", "SELECT"} else None,
         master_keys=None if keys is None else frozenset(k for k in keys if k.startswith(_INNODB_KEY)),
@@ -82,7 +85,13 @@ def _binary_logs(session: Session, server: Server) -> tuple[LogFile, ...] | None
     if not server.variable_is_on("log_bin"):
         return ()
     rows = ask(session, "SHOW BINARY LOGS")
-    return None if rows is None else tuple(LogFile(str(n), int(b), str(e).upper() == "YES") for n, b, e in rows)
+    # MariaDB does not say which files are encrypted.
+    return None if rows is None else tuple(LogFile(str(n), int(b), str(*e).upper() == "YES") for n, b, *e in rows)
+
+
+def _histograms(session: Session) -> int:
+    rows = ask(session, OF[session.family].count_histograms, denied=DENIED | _NO_SUCH)
+    return int(rows[0][0]) if rows else 0
 
 
 def _names(session: Session, statement: str) -> frozenset[str] | None:

@@ -55,7 +55,7 @@ def read_blockers(
     """
     mine = {session.id, *ours}
     version, performance_schema = session.row("SELECT VERSION(), @@GLOBAL.performance_schema") or ("", 0)
-    words = statements(version_of(str(version)), performance_schema=bool(performance_schema))
+    words = statements(version_of(str(version)), performance_schema=bool(performance_schema), family=session.family)
     transactions, unread = _transactions(session)
     processes = _processes(session, words)
     ages = {t.session_id: t.seconds for t in transactions}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from migrator.transport import Certificate
 
 
@@ -13,9 +15,13 @@ def certificate_of(der: bytes) -> Certificate:
     # Its library takes 50 ms to load, and no other command looks at certificates.
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.utils import CryptographyDeprecationWarning
     from cryptography.x509.oid import NameOID
 
-    found = x509.load_der_x509_certificate(der)
+    with warnings.catch_warnings():
+        # MariaDB gives the certificate that it makes for itself a serial number below zero.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        found = x509.load_der_x509_certificate(der)
 
     def common(name: x509.Name) -> str:
         return next((str(each.value) for each in name.get_attributes_for_oid(NameOID.COMMON_NAME)), "")

@@ -13,7 +13,7 @@ from typing import Final
 from migrator.db import Row, Session
 from migrator.inventory.ask import ask
 from migrator.inventory.filenames import InnodbName, innodb_name
-from migrator.model import TableName
+from migrator.model import Family, TableName
 from migrator.sql.rotate import Which
 
 _FILES: Final = (
@@ -79,7 +79,7 @@ def read_files(session: Session) -> tuple[DataFile, ...]:
 
 def read_master_keys(session: Session) -> frozenset[str] | None:
     """The names of InnoDB's master keys in the keyring, of keys never the bytes; None if we may not see them."""
-    keys = ask(session, _KEYS)
+    keys = ask(session, _KEYS) if session.family is Family.MYSQL else None
     return None if keys is None else frozenset(str(name) for (name,) in keys)
 
 

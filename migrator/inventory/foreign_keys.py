@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from migrator.db import Row, Session
+from migrator.inventory.catalog import OF
 from migrator.model import ForeignKey, TableName
 
 _CONSTRAINTS: Final = """
@@ -20,7 +21,6 @@ _CONSTRAINTS: Final = """
     FROM information_schema.REFERENTIAL_CONSTRAINTS
     WHERE CONSTRAINT_SCHEMA IN ({0}) OR UNIQUE_CONSTRAINT_SCHEMA IN ({0})
 """
-_INNODB: Final = "SELECT ID, FOR_NAME, REF_NAME, TYPE FROM information_schema.INNODB_FOREIGN"
 
 _DELETE: Final = {1: "CASCADE", 2: "SET NULL", 16: "NO ACTION"}
 _UPDATE: Final = {4: "CASCADE", 8: "SET NULL", 32: "NO ACTION"}
@@ -35,7 +35,7 @@ def read_foreign_keys(
     """
     places = ", ".join(["%s"] * len(schemas))
     visible = [_visible(row) for row in session.rows(_CONSTRAINTS.format(places), (*schemas, *schemas))]
-    return foreign_keys_from(visible, session.rows(_INNODB), innodb_tables)
+    return foreign_keys_from(visible, session.rows(OF[session.family].innodb_foreign), innodb_tables)
 
 
 def foreign_keys_from(

@@ -15,7 +15,7 @@ from typing import Final
 
 from migrator.db import Session
 from migrator.errors import Failed
-from migrator.model import Server, TableName
+from migrator.model import Family, Server, TableName
 
 ALL: Final = "ALL"
 GRANT_OPTION: Final = "GRANT OPTION"
@@ -62,11 +62,20 @@ class Grants:
 
 def read_grants(session: Session) -> Grants:
     """Read what the account of this session may do, with two statements. Needs no privilege."""
+    if session.family is Family.MARIADB:
+        return _read_mariadb(session)
     found = session.row("SELECT CURRENT_USER(), CURRENT_ROLE(), @@GLOBAL.partial_revokes")
     account, roles, literal = found or ("", "NONE", 0)
     using = "" if roles == "NONE" else " USING " + str(roles).replace("%", "%%")
     lines = [str(line) for (line,) in session.rows(f"SHOW GRANTS FOR CURRENT_USER(){using}")]
     return parse_grants(lines, account=str(account), active_roles=_roles(str(roles)), literal=bool(literal))
+
+
+def _read_mariadb(session: Session) -> Grants:
+    """There SHOW GRANTS has the privileges of the role that is active, and knows no partial revokes."""
+    account, role = session.row("SELECT CURRENT_USER(), CURRENT_ROLE()") or ("", None)
+    lines = [str(line) for (line,) in session.rows("SHOW GRANTS")]
+    return parse_grants(lines, account=str(account), active_roles=(str(role),) if role else ())
 
 
 def grants_of(server: Server) -> Grants:
@@ -88,7 +97,11 @@ def parse_grants(
     everywhere: set[str] = set()
     within: dict[str, set[str]] = {}
     roles: set[str] = set()
-    for line in lines:
+    for whole in lines:
+        # MariaDB shows how the account logs in there, with the password's hash, and which role it begins with.
+        line = _LOGIN.sub("", whole)
+        if line.startswith("SET DEFAULT ROLE"):
+            continue
         try:
             place, privileges, granted = _one(_WORD.findall(line))
         except (IndexError, ValueError):
@@ -117,7 +130,8 @@ def table_key(table: TableName) -> str:
 
 
 _WORD: Final = re.compile(r"""`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|\w+|\*|[().,@]""", re.DOTALL)
-_ROUTINES: Final = frozenset({"FUNCTION", "PROCEDURE", "LIBRARY"})
+_ROUTINES: Final = frozenset({"FUNCTION", "PROCEDURE", "LIBRARY", "PACKAGE"})
+_LOGIN: Final = re.compile(r" (?:IDENTIFIED (?:BY|VIA|WITH)|REQUIRE) .*?(?= WITH GRANT OPTION$|$)", re.DOTALL)
 
 
 def _one(words: Sequence[str]) -> tuple[str | None, set[str], set[str]]:

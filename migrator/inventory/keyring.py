@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from migrator.db import Row, Session
 from migrator.inventory.ask import ask
 from migrator.inventory.versions import Statements
-from migrator.model import Keyring
+from migrator.model import Family, Keyring
 
 UNKNOWN = "unknown"
 """Kind of a keyring that our account may not ask about: never usable."""
@@ -15,6 +15,9 @@ UNKNOWN = "unknown"
 # By type: the server's own daemon_keyring_proxy_plugin has "keyring" in its name and is no keyring.
 _PLUGINS = (
     "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'KEYRING' AND PLUGIN_STATUS = 'ACTIVE'"
+)
+_ENCRYPTION_PLUGINS = (
+    "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_TYPE = 'ENCRYPTION' AND PLUGIN_STATUS = 'ACTIVE'"
 )
 _KEYS = "SELECT KEY_ID FROM performance_schema.keyring_keys WHERE KEY_ID LIKE 'INNODBKey-%%'"
 
@@ -25,10 +28,25 @@ def read_keyring(session: Session, words: Statements, variables: Mapping[str, st
     Wants SELECT on performance_schema.keyring_component_status and keyring_keys; without the first the
     kind is 'unknown' unless a plugin is active, without the second no master key is taken for granted.
     """
+    if session.family is Family.MARIADB:
+        return encryption_plugin_from([str(name) for (name,) in session.rows(_ENCRYPTION_PLUGINS)], variables)
     plugins = [str(name) for (name,) in session.rows(_PLUGINS)]
     component = ask(session, words.keyring_component) if words.keyring_component else []
     keys = ask(session, _KEYS)
     return keyring_from(plugins, component, keys, variables)
+
+
+def encryption_plugin_from(plugins: Sequence[str], variables: Mapping[str, str]) -> Keyring:
+    """MariaDB's encryption plugin: the server starts with one at most, and not at all if it has no key 1. Pure."""
+    if not plugins:
+        return Keyring(name="", kind="none", active=False)
+    return Keyring(
+        name=", ".join(plugins),
+        kind="plugin",
+        active=True,
+        data_file=variables.get("file_key_management_filename", ""),
+        has_master_key=True,
+    )
 
 
 def keyring_from(

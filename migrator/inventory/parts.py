@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from migrator.db import Row, Session
+from migrator.inventory.catalog import OF
 from migrator.model import Check, Column, Key, KeyPart, Segment, TableName, Trigger
 
 K = TypeVar("K")
@@ -54,13 +55,14 @@ def read_parts(session: Session, names: set[TableName]) -> Parts:
 
     Parts that our account has no privilege for are left out by the server, without a word.
     """
+    catalog = OF[session.family]
     return Parts(
-        columns=_by_table(rows_about(session, names, _COLUMNS), _column),
-        keys=_keys(rows_about(session, names, _KEYS)),
+        columns=_by_table(rows_about(session, names, catalog.columns), _column),
+        keys=_keys(rows_about(session, names, catalog.keys)),
         triggers=_by_table(rows_about(session, names, _TRIGGERS), _trigger),
-        checks=_by_table(rows_about(session, names, _CHECKS), _check),
+        checks=_by_table(rows_about(session, names, catalog.checks), _check),
         partitions=_by_table(rows_about(session, names, _PARTITIONS), _partition),
-        histograms=_by_table(rows_about(session, names, _HISTOGRAMS), lambda row: str(row[2])),
+        histograms=_by_table(rows_about(session, names, catalog.histograms), lambda row: str(row[2])),
     )
 
 
@@ -73,9 +75,9 @@ def rows_about(session: Session, names: set[TableName], statement: str) -> list[
     tables = sorted({name.name for name in names})
     if len(tables) > _MOST_NAMES:
         tables = []
-    columns = re.findall(r"{(\w+)}", statement)
-    conditions = {column: _one_of(column, some) for column, some in zip(columns, (schemas, tables), strict=True)}
-    return session.rows(statement.format_map(conditions), (*schemas, *tables))
+    for column, some in zip(re.findall(r"{([\w.]+)}", statement), (schemas, tables), strict=True):
+        statement = statement.replace(f"{{{column}}}", _one_of(column, some))
+    return session.rows(statement, (*schemas, *tables))
 
 
 def _one_of(column: str, values: Sequence[str]) -> str:
@@ -96,13 +98,6 @@ def _by_table(rows: Iterable[Row], make: Callable[[Row], V]) -> dict[TableName, 
 
 # -- columns ------------------------------------------------------------------------------------------
 
-_COLUMNS: Final = """
-    SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, DATA_TYPE, IS_NULLABLE, CHARACTER_SET_NAME,
-           COLLATION_NAME, EXTRA, SRS_ID, GENERATION_EXPRESSION
-    FROM information_schema.COLUMNS
-    WHERE {TABLE_SCHEMA} AND {TABLE_NAME}
-    ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION
-"""
 _GENERATED: Final = re.compile(r"\b(STORED|VIRTUAL) GENERATED\b")
 
 
@@ -126,14 +121,6 @@ def _column(row: Row) -> Column:
 
 
 # -- keys ---------------------------------------------------------------------------------------------
-
-_KEYS: Final = """
-    SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, COLLATION, INDEX_TYPE,
-           IS_VISIBLE, EXPRESSION
-    FROM information_schema.STATISTICS
-    WHERE {TABLE_SCHEMA} AND {TABLE_NAME}
-    ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX
-"""
 
 
 def _keys(rows: Iterable[Row]) -> dict[TableName, list[Key]]:
@@ -181,16 +168,6 @@ def _trigger(row: Row) -> Trigger:
     )
 
 
-_CHECKS: Final = """
-    SELECT TABLE_SCHEMA, TABLE_NAME, c.CONSTRAINT_NAME, d.CHECK_CLAUSE
-    FROM information_schema.TABLE_CONSTRAINTS c
-    LEFT JOIN information_schema.CHECK_CONSTRAINTS d
-      ON d.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND d.CONSTRAINT_NAME = c.CONSTRAINT_NAME
-    WHERE CONSTRAINT_TYPE = 'CHECK' AND {TABLE_SCHEMA} AND {TABLE_NAME}
-    ORDER BY TABLE_SCHEMA, TABLE_NAME, c.CONSTRAINT_NAME
-"""
-
-
 def _check(row: Row) -> Check:
     table, name, expression = str(row[1]), str(row[2]), str(row[3] or "")
     generated_name = re.fullmatch(re.escape(table) + r"_chk_[0-9]+", name) is not None
@@ -226,11 +203,3 @@ def partitioned(segments: Sequence[Segment], partitions: Sequence[Partition]) ->
 def _folded(name: str) -> str:
     # Letter by letter, as the server does it: İ is i there, and i with a dot above in Python.
     return "".join(letter.lower()[0] for letter in name)
-
-
-_HISTOGRAMS: Final = """
-    SELECT SCHEMA_NAME, TABLE_NAME, COLUMN_NAME
-    FROM information_schema.COLUMN_STATISTICS
-    WHERE {SCHEMA_NAME} AND {TABLE_NAME}
-    ORDER BY SCHEMA_NAME, TABLE_NAME, COLUMN_NAME
-"""

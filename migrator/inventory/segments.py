@@ -14,6 +14,7 @@ from typing import Final
 from migrator.db import Row, Session
 from migrator.errors import Failed, MissingPrivilege
 from migrator.inventory.ask import DENIED, ask
+from migrator.inventory.catalog import OF
 from migrator.inventory.filenames import innodb_name
 from migrator.model import Segment, TableName, Tablespace, TablespaceKind
 from migrator.sql_errors import TRY_AGAIN, SqlError
@@ -21,15 +22,6 @@ from migrator.sql_errors import TRY_AGAIN, SqlError
 SYSTEM_SPACE: Final = 0
 SYSTEM_NAME: Final = "innodb_system"
 
-_TABLES: Final = "SELECT TABLE_ID, NAME, FLAG, SPACE FROM information_schema.INNODB_TABLES ORDER BY TABLE_ID"
-_TABLESPACES: Final = (
-    "SELECT SPACE, NAME, SPACE_TYPE, ENCRYPTION, STATE, FILE_SIZE FROM information_schema.INNODB_TABLESPACES"
-)
-# INNODB_TABLESPACES leaves ibdata1 out.
-_SYSTEM_BYTES: Final = (
-    "SELECT COALESCE(SUM(TOTAL_EXTENTS * EXTENT_SIZE), 0) FROM information_schema.FILES"
-    f" WHERE TABLESPACE_NAME = '{SYSTEM_NAME}'"
-)
 _WAITING_DDL: Final = """
     SELECT DISTINCT OBJECT_SCHEMA, OBJECT_NAME FROM performance_schema.metadata_locks
     WHERE OBJECT_TYPE = 'TABLE' AND LOCK_TYPE = 'EXCLUSIVE' AND LOCK_STATUS = 'PENDING'
@@ -57,10 +49,11 @@ def read_innodb(session: Session, account: str) -> Innodb:
     behind DDL that waits itself: tried again for about ten seconds. Not for use inside a transaction.
     Raises `MissingPrivilege` without PROCESS, `Failed` if DDL stands in the way for longer.
     """
+    catalog = OF[session.family]
     try:
-        tables = session.transaction(lambda again: again.rows(_TABLES), attempts=_ATTEMPTS)
-        tablespaces = session.rows(_TABLESPACES)
-        system_bytes = int(session.value(_SYSTEM_BYTES) or 0)
+        tables = session.transaction(lambda again: again.rows(catalog.innodb_tables), attempts=_ATTEMPTS)
+        tablespaces = session.rows(catalog.innodb_tablespaces)
+        system_bytes = int(session.value(catalog.system_bytes) or 0)
     except SqlError as error:
         if error.number in TRY_AGAIN:
             raise _stuck(session) from None

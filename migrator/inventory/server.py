@@ -12,7 +12,7 @@ from migrator.inventory.grants import read_grants
 from migrator.inventory.keyring import read_keyring
 from migrator.inventory.topology import read_topology
 from migrator.inventory.versions import must_be_readable, statements
-from migrator.model import Server
+from migrator.model import Family, Server
 from migrator.sql.settings import VARIABLES as ENCRYPTION
 
 _WANTED: Final = """
@@ -22,6 +22,9 @@ _WANTED: Final = """
     keyring_operations keyring_file_data keyring_encrypted_file_data default_table_encryption
     table_encryption_privilege_check binlog_encryption innodb_redo_log_encrypt innodb_undo_log_encrypt
     innodb_encrypt_tables innodb_sys_tablespace_encrypt innodb_temp_tablespace_encrypt
+    innodb_encryption_threads innodb_encryption_rotate_key_age innodb_encryption_rotation_iops
+    innodb_default_encryption_key_id innodb_encrypt_log innodb_encrypt_temporary_tables aria_encrypt_tables
+    encrypt_binlog encrypt_tmp_disk_tables encrypt_tmp_files file_key_management_filename innodb_checksum_algorithm
 
     log_bin binlog_format binlog_row_image binlog_row_value_options binlog_expire_logs_seconds sync_binlog gtid_mode
     enforce_gtid_consistency log_bin_trust_function_creators log_replica_updates log_slave_updates
@@ -54,8 +57,17 @@ _DYNAMIC: Final = (
 )
 
 
+# There is no SET PERSIST in MariaDB; what a file says is 'CONFIG' (manual: Information Schema SYSTEM_VARIABLES Table).
+_SET_BY_SQL: Final = (
+    "SELECT VARIABLE_NAME FROM information_schema.SYSTEM_VARIABLES WHERE GLOBAL_VALUE_ORIGIN = 'SQL'"
+    f" AND VARIABLE_NAME IN ({', '.join(['%s'] * len(ENCRYPTION))})"
+)
+
+
 def _fleeting(session: Session, known: dict[str, str]) -> frozenset[str]:
     """What was set while the server runs, and not for its next start; nothing where our account may not see it."""
+    if session.family is Family.MARIADB:
+        return frozenset(str(name).lower() for (name,) in session.rows(_SET_BY_SQL, ENCRYPTION))
     kept = known.get("persisted_globals_load", "ON").upper() == "ON"
     rows = ask(session, _DYNAMIC, ENCRYPTION) or ()
     return frozenset(str(name) for name, value in rows if not kept or str(value or "OFF").upper() == "OFF")
@@ -73,11 +85,12 @@ def read_server(session: Session) -> Server:
     version = version_of(version_text)
     flavour = flavour_of(version_text, known, ndb_engine=bool(session.rows(_NDB)))
     must_be_readable(flavour, version, version_text)
-    words = statements(version, performance_schema=known.get("performance_schema", "").upper() == "ON")
+    on = known.get("performance_schema", "").upper() == "ON"
+    words = statements(version, performance_schema=on, family=session.family)
     grants = read_grants(session)
     topology = read_topology(session, words, known, grants)
     return Server(
-        server_uuid=known.get("server_uuid", ""),
+        server_uuid=session.server_uuid,
         flavour=flavour,
         version=version,
         version_text=version_text,

@@ -14,6 +14,7 @@ from typing import Final
 from migrator.db import Row, Session
 from migrator.errors import MissingPrivilege
 from migrator.inventory.ask import DENIED
+from migrator.inventory.catalog import OF
 from migrator.inventory.foreign_keys import read_foreign_keys
 from migrator.inventory.grants import Grants, read_grants
 from migrator.inventory.merge import read_merged
@@ -28,8 +29,6 @@ SYSTEM_SCHEMAS: Final = frozenset({"mysql", "sys", "information_schema", "perfor
 
 JOURNAL_SCHEMA: Final = "migrator"
 """Where the journal lies unless a setting says otherwise; its tables are nobody's data."""
-
-_NAMES: Final = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE = 'BASE TABLE' FROM information_schema.TABLES"
 
 
 def read_tables(session: Session, names: Collection[TableName]) -> tuple[Table, ...]:
@@ -64,7 +63,9 @@ def read_all(
     """
     grants = read_grants(session)
     own = SYSTEM_SCHEMAS | {journal_schema}
-    seen = {TableName(str(schema), str(name)): bool(base) for schema, name, base in session.rows(_NAMES)}
+    seen = {
+        TableName(str(schema), str(name)): bool(base) for schema, name, base in session.rows(OF[session.family].names)
+    }
     innodb = read_innodb(session, grants.account)
 
     def in_scope(table: TableName) -> bool:
@@ -105,14 +106,6 @@ def _hidden(name: TableName, innodb: Innodb) -> Table:
 # -- visible tables -----------------------------------------------------------------------------------
 
 
-_TABLES: Final = """
-    SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, ROW_FORMAT, TABLE_ROWS, DATA_LENGTH, INDEX_LENGTH, CREATE_OPTIONS,
-           CREATE_TIME
-    FROM information_schema.TABLES
-    WHERE TABLE_TYPE = 'BASE TABLE' AND {TABLE_SCHEMA} AND {TABLE_NAME}
-"""
-
-
 def _read_visible(session: Session, names: set[TableName], innodb: Innodb, grants: Grants) -> list[Table]:
     if not names:
         return []
@@ -120,7 +113,7 @@ def _read_visible(session: Session, names: set[TableName], innodb: Innodb, grant
     children = grouped((key.table, key) for key in keys)
     parents = grouped((key.parent, key) for key in keys)
     parts = read_parts(session, names)
-    rows = rows_about(session, names, _TABLES)
+    rows = rows_about(session, names, OF[session.family].tables)
     merged = read_merged(session) if any(row[2] == "MyISAM" for row in rows) else {}
     found = []
     for row in rows:

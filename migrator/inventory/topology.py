@@ -15,7 +15,7 @@ from migrator.db import Row, Session
 from migrator.inventory.ask import ask
 from migrator.inventory.grants import ALL, Grants
 from migrator.inventory.versions import Statements
-from migrator.model import Member
+from migrator.model import Family, Member
 
 UNKNOWN: Final = "unknown"
 """Kind of a member that stands for members which our account may not look for."""
@@ -67,6 +67,8 @@ _CONNECTIONS: Final = "SELECT CHANNEL_NAME, HOST, PORT FROM performance_schema.r
 
 def _read_source(session: Session, words: Statements) -> tuple[bool, str]:
     """Whether we follow somebody, running or stopped, and whom. A group's own channels do not count."""
+    if session.family is Family.MARIADB:
+        return _read_source_of_mariadb(session, words)
     configured = ask(session, _CONNECTIONS)
     if configured is not None:
         sources = [
@@ -83,6 +85,15 @@ def _read_source(session: Session, words: Statements) -> tuple[bool, str]:
     if configured is not None:
         return False, ""
     return True, f"{NOT_READABLE} whether it is one: REPLICATION CLIENT is missing"
+
+
+def _read_source_of_mariadb(session: Session, words: Statements) -> tuple[bool, str]:
+    status = ask(session, words.replica_status)
+    if status is None:
+        return True, f"{NOT_READABLE} whether it is one: REPLICA MONITOR is missing"
+    # Name of the connection, two states, then host, user and port (manual: SHOW REPLICA STATUS).
+    sources = [f"{row[3]}:{row[5]}" + (f" (channel {row[0]})" if row[0] else "") for row in status]
+    return bool(sources), "follows " + ", ".join(sources) if sources else ""
 
 
 def sources_from(status: Iterable[Row]) -> list[str]:
@@ -120,7 +131,11 @@ def _read_replicas(session: Session, words: Statements, grants: Grants) -> tuple
     if registered is None and not {"PROCESS", ALL} & grants.everywhere:
         detail = f"{NOT_READABLE} which replicas there are: REPLICATION SLAVE and PROCESS are missing"
         return (Member(name=UNKNOWN, kind=UNKNOWN, detail=detail),)
-    uuids = {int(row[0]): str(row[1]) for row in ask(session, _DUMP_UUIDS) or () if row[0] is not None}
+    if session.family is Family.MARIADB:  # its replicas have no uuid
+        registered, asked = [(*row[:4], "") for row in registered or ()], []
+    else:
+        asked = ask(session, _DUMP_UUIDS) or []
+    uuids = {int(row[0]): str(row[1]) for row in asked if row[0] is not None}
     dumps = [
         DumpSession(int(id), _host_of(str(host or "")), uuids.get(int(id), ""))
         for id, _, host, command, _ in processes
@@ -242,6 +257,15 @@ _APPLIER_FILTERS: Final = """
 """
 
 
+def _filters_of_mariadb(session: Session) -> list[str]:
+    """Of all connections; those of a named one are system variables of that name (manual: Replication Filters)."""
+    rules = session.rows("SHOW GLOBAL VARIABLES WHERE Variable_name LIKE 'replicate\\_%%' AND Value <> ''")
+    return [f"{str(name).replace('_', '-')}={rule}" for name, rule in rules if name not in _NO_FILTERS]
+
+
+_NO_FILTERS: Final = frozenset({"replicate_events_marked_for_skip", "replicate_annotate_row_events"})
+
+
 def _read_filters(session: Session, words: Statements, variables: Mapping[str, str]) -> tuple[str, ...]:
     """What keeps changes out of the binlog here, or out of this server when it is a replica."""
     found = []
@@ -251,6 +275,8 @@ def _read_filters(session: Session, words: Statements, variables: Mapping[str, s
     for row in status or ():
         for name, value in (("binlog-do-db", row[2]), ("binlog-ignore-db", row[3])):
             found += [f"{name}={schema}" for schema in str(value or "").split(",") if schema]
+    if session.family is Family.MARIADB:
+        return (*found, *_filters_of_mariadb(session))
     applier = ask(session, _APPLIER_FILTERS)
     if applier is None:
         missing = "SELECT on performance_schema.replication_applier_filters and _global_filters"

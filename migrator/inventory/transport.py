@@ -10,6 +10,7 @@ from typing import Final
 from migrator.db import Row, Session
 from migrator.errors import MigratorError, UsageError
 from migrator.inventory.ask import DENIED, ask
+from migrator.inventory.catalog import OF
 from migrator.inventory.certificates import certificate_of
 from migrator.model import Flavour, Server
 from migrator.option_files import SYSTEM_FILES, read_option_files
@@ -30,22 +31,11 @@ _NO_SUCH: Final = frozenset({1049, 1054, 1146})
 """An older server does not know the schema, the column, the table."""
 
 _INTERFACES: Final = "SELECT CHANNEL, PROPERTY, VALUE FROM performance_schema.tls_channel_status"
-# Columns, so that our account needs no right on those that hold what a password is checked against.
-_ACCOUNTS: Final = "SELECT User, Host, ssl_type, plugin, account_locked FROM mysql.user"
-_EMPTY: Final = (
-    f"{_ACCOUNTS} WHERE authentication_string = '' AND account_locked = 'N'"
-    " AND plugin IN ('caching_sha2_password', 'mysql_native_password', 'sha256_password')"
-)
 _CONNECTED: Final = """
     SELECT COALESCE(PROCESSLIST_USER, ''), COALESCE(PROCESSLIST_HOST, ''), CONNECTION_TYPE,
         COALESCE(PROCESSLIST_COMMAND, '') LIKE 'Binlog Dump%%' AS dump, COUNT(*)
     FROM performance_schema.threads
     WHERE TYPE = 'FOREGROUND' AND CONNECTION_TYPE IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-"""
-_CHANNELS: Final = """
-    SELECT CHANNEL_NAME, HOST, PORT, USER, SSL_ALLOWED, SSL_VERIFY_SERVER_CERTIFICATE,
-        SSL_CA_FILE <> '' OR SSL_CA_PATH <> '', GET_PUBLIC_KEY
-    FROM performance_schema.replication_connection_configuration ORDER BY CHANNEL_NAME
 """
 _GROUPS_OWN: Final = frozenset({"group_replication_applier", "group_replication_recovery"})
 _PLUGINS: Final = (
@@ -60,7 +50,6 @@ _PROVIDER: Final = frozenset(
     {"socket.ssl", "socket.ssl_key", "socket.dynamic", "gcache.encryption", "allocator.disk_pages_encryption"}
 )
 _NDB_LINKS: Final = "SELECT encrypted, COUNT(*) FROM ndbinfo.transporter_details GROUP BY encrypted"
-_OPTION_FILES: Final = "SELECT DISTINCT VARIABLE_PATH FROM performance_schema.variables_info WHERE VARIABLE_PATH <> ''"
 
 
 def read_transport(session: Session, server: Server, variables: Mapping[str, str]) -> Transport:
@@ -69,14 +58,14 @@ def read_transport(session: Session, server: Server, variables: Mapping[str, str
     Where our own connection has no TLS and the server offers it, one more connection is opened with TLS to see the
     certificate, and closed. Changes nothing, locks nothing, waits for nobody.
     """
-    tls = session.tls
+    tls, catalog = session.tls, OF[session.family]
     status = {str(name): str(value) for name, value in session.rows(_STATUS)}
     interfaces = _interfaces(session, variables, status)
     certificate, why = _certificate(session, interfaces)
-    accounts = ask(session, _ACCOUNTS)
-    empty = ask(session, _EMPTY)
+    accounts = ask(session, catalog.accounts)
+    empty = ask(session, catalog.empty_passwords)
     connected = ask(session, _CONNECTED) if variables.get("performance_schema", "").upper() == "ON" else None
-    channels = ask(session, _CHANNELS)
+    channels = ask(session, catalog.channels)
     return Transport(
         cipher=tls.cipher if tls else "",
         protocol=tls.protocol if tls else "",
@@ -205,7 +194,7 @@ def provider_options(text: str) -> dict[str, str]:
 def _sst(session: Session, server: Server) -> SstOptions | None:
     if not session.by_socket and platform.node() != server.host:
         return None
-    named = ask(session, _OPTION_FILES)
+    named = ask(session, OF[session.family].option_files)
     return sst_options([Path(str(path)) for (path,) in named or ()] or SYSTEM_FILES)
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from migrator.errors import Refused
-from migrator.model import Flavour
+from migrator.model import Family, Flavour
 
 Version = tuple[int, int, int]
 
 OLDEST: Final[Version] = (8, 0, 16)
 """The first with encryption of schemas and of the `mysql` tablespace, and with CHECK constraints."""
+
+OLDEST_MARIADB: Final[Version] = (10, 6, 0)
+"""The first with ignored indexes (STATISTICS.IGNORED), and the oldest that its makers still mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,21 @@ class Statements:
     keyring_component: str
 
 
-def statements(version: Version, *, performance_schema: bool) -> Statements:
+MARIADB: Final = Statements(
+    # Of all connections; SHOW REPLICA STATUS is of one (manual: SHOW REPLICA STATUS).
+    replica_status="SHOW ALL SLAVES STATUS",
+    replicas="SHOW SLAVE HOSTS",
+    binlog_status="SHOW MASTER STATUS",
+    processes="SELECT ID, USER, HOST, COMMAND, TIME FROM information_schema.PROCESSLIST",
+    keyring_component="",
+)
+"""MariaDB's, all versions that are read."""
+
+
+def statements(version: Version, *, performance_schema: bool, family: Family = Family.MYSQL) -> Statements:
     """The statements that this version knows; `performance_schema` says if that is switched on."""
+    if family is Family.MARIADB:
+        return MARIADB
     new_words = version >= (8, 0, 22)
     # Reading information_schema.PROCESSLIST holds a mutex that every new connection needs.
     processes = "information_schema.PROCESSLIST"
@@ -53,15 +69,11 @@ def statements(version: Version, *, performance_schema: bool) -> Statements:
 def must_be_readable(flavour: Flavour, version: Version, version_text: str) -> None:
     """Raise `Refused` for a server whose catalog differs too much to be read."""
     # A managed MariaDB counts as managed first.
-    if flavour is Flavour.MARIADB or "mariadb" in version_text.lower():
-        raise Refused(
-            f"this is MariaDB ({version_text}), which encrypts in its own way and cannot be read yet",
-            remedy=_managed(flavour) or "this version of migrator serves MySQL and Percona Server from 8.0.16",
-        )
-    if version < OLDEST:
+    oldest = OLDEST_MARIADB if "mariadb" in version_text.lower() else OLDEST
+    if version < oldest:
         raise Refused(
             f"this server is too old to be read: {version_text}",
-            remedy=_managed(flavour) or f"upgrade to {'.'.join(map(str, OLDEST))} or newer",
+            remedy=_managed(flavour) or f"upgrade to {'.'.join(map(str, oldest))} or newer",
         )
 
 

@@ -77,6 +77,12 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             " their tables.",
             "the [runbook](runbooks.md): `migrator runbook rds`, `aurora` or `ndb`",
         ),
+        _stops(
+            "in-background",
+            "MariaDB encrypts InnoDB tables in the background, and Aria tables when they are rebuilt; this version"
+            " reads such servers and does not drive that.",
+            "[by hand](mariadb.md#encrypting-by-hand)",
+        ),
         _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
         _stops(
             "not-innodb",

@@ -17,13 +17,13 @@ from migrator.clock import Clock, SystemClock
 from migrator.db import Session
 from migrator.inventory import JOURNAL_SCHEMA, SYSTEM_SCHEMAS
 from migrator.inventory.files import DataFile, read_files, read_master_keys, read_places
-from migrator.model import Inventory, Table, TableName
+from migrator.model import Flavour, Inventory, Table, TableName
 from migrator.proof.canary import Needle, search
 from migrator.proof.header import Header
 from migrator.proof.places import Datadir, NotHere, all_files, find_datadir
 from migrator.proof.reading import FileRead, Unreadable, Vanished, again, read_file
 from migrator.proof.verdict import FIRST_PLACES, Keys, judged, newest_key, unread, worst
-from migrator.report.files import Canary, FileProof, FilesReport, ObjectFiles, Verdict
+from migrator.report.files import OTHER_PAGES, Canary, FileProof, FilesReport, ObjectFiles, Verdict
 
 ROUNDS: Final = 5
 """So often the catalog is read again, while it names tablespaces that were not read."""
@@ -88,6 +88,8 @@ def prove_files(session: Session, inventory: Inventory, wish: Wish, beside: Besi
     beside = beside or Beside(SystemClock(), threading.Event())
     began = beside.clock.monotonic()
     server = inventory.server
+    if server.flavour is Flavour.MARIADB:
+        return FilesReport(datadir=server.datadir, not_here=OTHER_PAGES)
     try:
         datadir = find_datadir(server.datadir, server.server_uuid, wish.datadir)
     except NotHere as error:

@@ -97,6 +97,10 @@ class Canary:
     """Files that could not be read."""
 
 
+OTHER_PAGES: Final = "MariaDB's pages have another format, which cannot be read yet"
+"""Why nothing is proved on a server whose catalog can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilesReport:
     """All that was looked at."""
@@ -137,9 +141,12 @@ def contradictions(report: FilesReport) -> tuple[str, ...]:
 def files_blocks(report: FilesReport) -> list[Block]:
     """The report for people: what contradicts first."""
     if report.not_here:
+        why = Paragraph(f"No file was read: {report.not_here}. So the catalog's word is all there is.", "bad")
+        if report.not_here == OTHER_PAGES:
+            return [Heading("Files"), why]
         return [
             Heading("Files"),
-            Paragraph(f"No file was read: {report.not_here}. So the catalog's word is all there is.", "bad"),
+            why,
             Paragraph("To have the pages proved, run it on the server's host, as a user who may read the files:"),
             Code("sudo -u mysql migrator verify --files", "sh"),
         ]

@@ -347,7 +347,7 @@ MUTATIONS: Final = (
     Mutation(
         "10: every connection reaches the same server",
         "migrator/db.py",
-        "        if self.server_uuid and uuid != self.server_uuid:\n",
+        "        if self.server_uuid and found != self.server_uuid:\n",
         "        if False:\n",
         _in("test_link", "test_another_server_behind_the_same_address_is_refused"),
     ),

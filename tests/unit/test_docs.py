@@ -466,7 +466,7 @@ LAYERS: Final = {
     "sql": {"model"},
     "sql_errors": set[str](),
     "driver": {"sql_errors", "errors"},
-    "db": {"sql", "driver", "sql_errors", "clock", "errors"},
+    "db": {"model", "sql", "driver", "sql_errors", "clock", "errors"},
     "inventory": {"model", "posture", "transport", "sql", "db", "sql_errors", "errors", "option_files"},
     "planner": {"model", "posture", "transport", "sql", "errors"},
     "report": {"model", "posture", "sql", "planner", "events", "clock"},

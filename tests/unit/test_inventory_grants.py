@@ -177,3 +177,30 @@ def test_what_cannot_be_read_is_named_with_its_grant() -> None:
     assert found[1].remedy == "GRANT TRIGGER ON `shop`.* TO 'o''hara'@'%'"
     assert found[2].remedy == "GRANT SELECT ON `we``ird \\%s \"näme\"`.* TO 'o''hara'@'%'"
     assert unreadable(server(privileges=frozenset({"SELECT", "TRIGGER"})), tables) == ()
+
+
+# As 11.8.6 shows them; the hashes are made up.
+OF_MARIADB = (
+    "GRANT `reader` TO `dba`@`%`",
+    "GRANT PROCESS, BINLOG MONITOR ON *.* TO `dba`@`%` IDENTIFIED BY PASSWORD '*0123' REQUIRE SSL WITH GRANT OPTION",
+    "GRANT SELECT ON *.* TO `reader`",
+    "GRANT ALL PRIVILEGES ON `app\\_%`.* TO `dba`@`%`",
+    "GRANT EXECUTE ON PACKAGE `d`.`p` TO `dba`@`%`",
+    "GRANT PROXY ON ''@'%' TO 'dba'@'%' WITH GRANT OPTION",
+    "SET DEFAULT ROLE `reader` FOR `dba`@`%`",
+)
+
+
+def test_lines_of_mariadb() -> None:
+    """How an account logs in stands among its grants there, and which role it begins with."""
+    grants = parse_grants(OF_MARIADB, account="dba@%", active_roles=("reader",))
+    assert grants.everywhere == {"PROCESS", "BINLOG MONITOR", "SELECT", "GRANT OPTION"}
+    assert grants.within == {"app\\_%": {"ALL"}}
+    assert (grants.roles, grants.active_roles) == (("reader",), ("reader",))
+
+
+def test_a_hash_is_never_shown() -> None:
+    """A line that cannot be read is shown without what a password is checked against."""
+    with pytest.raises(Failed) as error:
+        parse_grants(["GRANT NONSENSE IDENTIFIED BY PASSWORD '*0123'"], account="dba@%")
+    assert "*0123" not in str(error.value)

@@ -76,18 +76,19 @@ def test_version_numbers(text: str, version: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("flavour", "text"),
-    [(Flavour.MARIADB, "10.11.6-MariaDB"), (Flavour.RDS, "10.6.16-MariaDB-log"), (Flavour.MYSQL, "8.0.15")],
+    [(Flavour.MARIADB, "10.5.29-MariaDB"), (Flavour.RDS, "10.4.16-MariaDB-log"), (Flavour.MYSQL, "8.0.15")],
 )
 def test_a_server_with_another_catalog_is_refused(flavour: Flavour, text: str) -> None:
-    """MariaDB, managed or not, and what is older than 8.0.16 are refused by name instead of being misread."""
+    """What is older than 8.0.16, and MariaDB, managed or not, older than 10.6, is refused and not misread."""
     with pytest.raises(Refused) as error:
         must_be_readable(flavour, version_of(text), text)
     assert text in error.value.message
 
 
 def test_the_oldest_version_is_readable() -> None:
-    """8.0.16 itself is read."""
+    """8.0.16 itself is read, and MariaDB 10.6."""
     must_be_readable(Flavour.PERCONA, (8, 0, 16), "8.0.16-7")
+    must_be_readable(Flavour.MARIADB, (10, 6, 0), "10.6.0-MariaDB")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from migrator.model import Inventory
+from migrator.model import Flavour, Inventory
 from migrator.planner.posture import at_rest as _at_rest
 from migrator.planner.posture import copies as _copies
 from migrator.planner.posture import defaults as _defaults
@@ -13,6 +13,7 @@ from migrator.planner.posture import host as _host
 from migrator.planner.posture import keys as _keys
 from migrator.planner.posture import left as _left
 from migrator.planner.posture import logs as _logs
+from migrator.planner.posture import mariadb as _mariadb
 from migrator.planner.posture import page_logs as _page_logs
 from migrator.planner.posture import temporary as _temporary
 from migrator.planner.posture.cluster import cluster
@@ -26,7 +27,7 @@ __all__ = ["ACCEPTABLE", "CODES", "places"]
 
 CODES: Final[dict[str, Code]] = {
     code.name: code
-    for module in (_keys, _at_rest, _page_logs, _logs, _temporary, _left, _defaults, _host, _copies)
+    for module in (_keys, _at_rest, _page_logs, _logs, _temporary, _left, _defaults, _host, _copies, _mariadb)
     for code in module.CODES
 }
 """Every code of a place at rest, of keys, defaults, the host and copies."""
@@ -37,8 +38,13 @@ ACCEPTABLE: Final = frozenset(code.name for code in CODES.values() if code.accep
 
 def places(inventory: Inventory, posture: Posture) -> tuple[Place, ...]:
     """All places, by area in the report's order; within an area as its module gives them."""
-    found = [*_disks(inventory, posture)] if inventory.server.flavour not in MANAGED else []
+    if inventory.server.flavour is Flavour.MARIADB:
+        found = [*_mariadb.mariadb(inventory, posture), *_left.left(posture), *_host.host(posture)]
+    else:
+        found = [*_disks(inventory, posture)] if inventory.server.flavour not in MANAGED else []
     found += [*transport(inventory, posture), *cluster(inventory, posture), *_copies.copies(inventory, posture)]
+    if inventory.server.flavour is Flavour.MARIADB:
+        found = [_mariadb.in_its_words(place) for place in found]
     order = list(Area)
     return tuple(sorted(found, key=lambda place: order.index(place.area)))
 

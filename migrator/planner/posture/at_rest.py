@@ -74,11 +74,12 @@ _NAMED: Final = 5
 
 def at_rest(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     """Places at rest, tables first."""
-    yield _tables(inventory)
+    yield tables_place(inventory)
     yield from _tablespaces(inventory, posture)
 
 
-def _tables(inventory: Inventory) -> Place:
+def tables_place(inventory: Inventory) -> Place:
+    """All tables as one place."""
     clear = [t for t in inventory.tables if not t.encrypted and t.engine not in NO_DATA_ENGINES]
     total = len(inventory.tables)
     if not total:

@@ -104,6 +104,11 @@ def logs(inventory: Inventory, posture: Posture) -> Iterator[Place]:
     yield _binary(posture)
     yield _relay(inventory, posture)
     yield _load_data(inventory, posture)
+    yield from of_statements(posture)
+
+
+def of_statements(posture: Posture) -> Iterator[Place]:
+    """Logs of what was said, and who wrote down what."""
     yield _statements(GENERAL, posture, "general_log", "general_log")
     yield _statements(SLOW, posture, "slow_query_log", "slow_log")
     yield _error(posture)
@@ -132,16 +137,17 @@ def _binary(posture: Posture) -> Place:
     if on:
         return BINARY.place(State.PARTLY, evidence, first.replace("then, ", ""), *_purge(files))
     turn_on = f"SET PERSIST {setting} = ON;  -- needs BINLOG_ENCRYPTION_ADMIN; begins an encrypted file at once"
-    return BINARY.place(State.CLEAR, evidence, turn_on, first, _PURGE_ALL)
+    return BINARY.place(State.CLEAR, evidence, turn_on, first, PURGE_ALL)
 
 
-_PURGE_ALL: Final = "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 SECOND;"
+PURGE_ALL: Final = "PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 SECOND;"
+"""Away with all files but the one that is written to."""
 
 
 def _purge(files: tuple[LogFile, ...]) -> tuple[str, ...]:
     last = max(i for i, file in enumerate(files) if not file.encrypted)
     if last + 1 == len(files):
-        return ("FLUSH BINARY LOGS;", _PURGE_ALL)
+        return ("FLUSH BINARY LOGS;", PURGE_ALL)
     return (f"PURGE BINARY LOGS TO '{files[last + 1].name}';",)
 
 

@@ -1,0 +1,1 @@
+"""What is different on MariaDB, on real servers: 10.11 and 11.8."""
