@@ -34,7 +34,7 @@ class Half:
         step = work.step()
         self._work = work
         self._expected = work.table.rows
-        self._began = work.clock.monotonic()
+        self._began = work.worked_seconds
         self._lock = threading.Lock()
         self._noted = step.half_left_seconds is not None or not self._expected
         self._worked_before = step.worked_seconds
@@ -48,12 +48,12 @@ class Half:
                 return
             self._noted = True
             copied = self._copied
-        now = self._work.clock.monotonic()
+        now = self._work.worked_seconds
         seconds = now - self._began
-        if not copied or not seconds:
+        if not copied or seconds <= 0:
             return
         left = time_of(self._expected, total, copied / seconds, read_measured(session, self._work.journal).tail)
         if left < 1:
             return
-        worked = self._worked_before + now - self._work.began
+        worked = self._worked_before + now
         self._work.journal.set_step(session, self._work.step_id, half_after_seconds=worked, half_left_seconds=left)

@@ -61,6 +61,7 @@ class _NoLease:
 
     purpose: str
     paused: bool = False
+    held_seconds: float = 0.0
     control: Control = field(default_factory=Control)
 
     def tell(self, name: str, text: str) -> None:

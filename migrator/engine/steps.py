@@ -377,7 +377,8 @@ def _work(run: Run, step: Step, table: Table, step_id: int, listen: Listener, *,
         clock=run.clock,
         bounds=run.bounds,
     )
-    return replace(work, patience=run.aside.patience(step), began=run.clock.monotonic())
+    held = run.lease.held_seconds
+    return replace(work, patience=run.aside.patience(step), began=run.clock.monotonic(), held_before=held)
 
 
 def _limits(run: Run, step: Step) -> Limits:

@@ -42,6 +42,10 @@ class Hold(Protocol):
         """True while a person has paused the run."""
 
     @property
+    def held_seconds(self) -> float:
+        """For how long nothing was begun so far, since people had paused the run or a limit was exceeded."""
+
+    @property
     def control(self) -> Control:
         """What people ask of the run."""
 
@@ -117,6 +121,13 @@ class Work:
     """How long this turn of the step may wait before others go first."""
     began: float = 0.0
     """When this turn of the step began, by the clock."""
+    held_before: float = 0.0
+    """For how long the run had been held by then."""
+
+    @property
+    def worked_seconds(self) -> float:
+        """How long this turn of the step was worked on; a pause, or a limit that is exceeded, is no work."""
+        return self.clock.monotonic() - self.began - (self.lease.held_seconds - self.held_before)
 
     @property
     def subject(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from migrator.engine.half import read_measured
 from migrator.engine.journal import Journal
 from migrator.events import ChunkCopied
-from tests.server.engine.kit import At, Lab, each, phase
+from tests.server.engine.kit import At, Beside, Lab, each, phase
 from tests.server.engine.test_rows import BY_NUMBER
 from tests.servers import until
 
@@ -18,11 +18,12 @@ pytestmark = pytest.mark.timeout(90)
 
 NOTED = "SELECT half_after_seconds, half_left_seconds, worked_seconds, copy_seconds FROM migrator.steps ORDER BY id"
 
+AGE = "SELECT TIMESTAMPDIFF(MICROSECOND, MAX(started_at), UTC_TIMESTAMP(6)) > 4000000 FROM migrator.steps"
+
 
 def slowly(lab: Lab) -> At:
     """Holds the copy after its first chunk until the step is some seconds old."""
-    age = "SELECT TIMESTAMPDIFF(MICROSECOND, MAX(started_at), UTC_TIMESTAMP(6)) > 4000000 FROM migrator.steps"
-    return At(each(ChunkCopied), lambda: until(lambda: lab.value(age), "it is some seconds old"))
+    return At(each(ChunkCopied), lambda: until(lambda: lab.value(AGE), "it is some seconds old"))
 
 
 def test_half_way_is_noted(lab: Lab) -> None:
@@ -36,6 +37,33 @@ def test_half_way_is_noted(lab: Lab) -> None:
         (pace,) = read_measured(session, Journal()).paces
     assert (pace.half_after_seconds, pace.half_left_seconds) == (after, left)
     assert (pace.worked_seconds, pace.copy_seconds) == (worked, copied)
+
+
+def test_a_pause_before_it_is_not_work(lab: Lab) -> None:
+    """As in what the step took in all: else what was said at half time would be measured against less than nothing."""
+    lab.table("t", *BY_NUMBER)
+    beside: list[Beside] = []
+
+    def set_paused(*, paused: bool) -> None:
+        with closing(lab.session()) as session:
+            Journal().pause(session, paused=paused)
+
+    def go_on() -> None:
+        later = lab.value("SELECT heartbeat_at + INTERVAL 3 SECOND FROM migrator.lease")
+        until(lambda: lab.value("SELECT heartbeat_at FROM migrator.lease") > later, "three seconds of heartbeats")
+        set_paused(paused=False)
+
+    def pause() -> None:
+        until(lambda: lab.value(AGE), "it is some seconds old")
+        set_paused(paused=True)
+        until(lab.pause_is_noticed, "the pause is noticed")
+        beside.append(Beside(go_on).__enter__())
+
+    lab.apply("t", at=[At(each(ChunkCopied), pause)], defaults=lab.alone).assert_outcome("done")
+    beside[0].join()
+    ((after, left, worked, _),) = lab.rows(NOTED)
+    assert 3 < after < worked
+    assert left >= 1
 
 
 def test_what_several_runs_worked_counts_together(lab: Lab) -> None:
