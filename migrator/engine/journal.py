@@ -176,6 +176,21 @@ class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, Journ
         found = session.value(f"SELECT server_uuid FROM {self._at}.meta WHERE id = 1" + (" FOR UPDATE" if lock else ""))
         return str(found or "")
 
+    def as_it_came(self, session: Session) -> tuple[Journal, str]:
+        """For reading only: the journal as it lies here, and the server that it is of where that is another one.
+
+        A replica has the journal of its source. '' where it is this server's, or where there is none.
+        """
+        try:
+            made_on = self.made_on(session)
+        except SqlError as error:
+            if error.number not in {_NO_SUCH_SCHEMA, _NO_SUCH_TABLE, *_DENIED}:
+                raise
+            return self, ""
+        if made_on in {"", session.server_uuid, self._former}:
+            return self, ""
+        return Journal(self.schema, former=made_on), made_on
+
     def predecessors(self, session: Session) -> frozenset[str]:
         """Servers whose place this one has taken, as people have confirmed: a plan for one of them holds here."""
         rows = session.rows(f"SELECT attested FROM {self._at}.runs WHERE attested LIKE '%%\"{_FROM}\"%%'")

@@ -43,9 +43,9 @@ _CLOSED: Final[dict[str, _State]] = {
 def read_status(session: Session, journal: Journal | None = None) -> StatusReport:
     """The latest run with its steps, and what earlier ones left unfinished, retained or rolled back. No locks.
 
-    `run` is None where nothing was ever applied.
+    `run` is None where nothing was ever applied. Also on a replica, which has its source's journal: that is said.
     """
-    journal = journal or Journal()
+    journal, made_on = (journal or Journal()).as_it_came(session)
     server = server_id(read_server(session))
     now = _now(session)
     if not journal.exists(session):
@@ -66,9 +66,8 @@ def read_status(session: Session, journal: Journal | None = None) -> StatusRepor
         steps = (step_status(session, journal, one, measured, working=working) for one in known)
         mine = [status for one, status in zip(known, steps, strict=True) if one.step.run_id == run.run_id]
         run = replace(run, steps=tuple(mine))
-    return StatusReport(
-        server, now, run, tuple(step_status(session, journal, one, measured, working=False) for one in earlier)
-    )
+    left_over = tuple(step_status(session, journal, one, measured, working=False) for one in earlier)
+    return StatusReport(server, now, run, left_over, made_on)
 
 
 def _now(session: Session) -> str:

@@ -37,6 +37,8 @@ def status_text(report: StatusReport) -> str:
         Heading("Status", 1),
         Paragraph(f"{server.where}, server_uuid {server.server_uuid}, read at {report.read_at}"),
     ]
+    if report.journal_of:
+        head += [Paragraph(_of_another(report.journal_of), "bad")]
     if report.run is None:
         return as_text([*head, Paragraph("No run has been recorded on this server.")])
     blocks: list[Block] = [Paragraph(headline(report.run)), Paragraph(_counts(report.run.steps))]
@@ -45,6 +47,13 @@ def status_text(report: StatusReport) -> str:
     if report.earlier:
         blocks += [Heading("Of earlier runs"), Paragraph(_counts(report.earlier)), *_steps(report.earlier)]
     return as_text([*head, *blocks])
+
+
+def _of_another(uuid: str) -> str:
+    return (
+        f"This is the journal of server {uuid}, as it was replicated here. If this server has taken the place of that"
+        f" one: migrator apply PLAN --failover-from {uuid} (docs/replication.md). Else nothing is to be done here."
+    )
 
 
 def _steps(steps: tuple[StepStatus, ...]) -> list[Block]:

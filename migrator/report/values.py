@@ -313,6 +313,8 @@ class StatusReport:
     run: RunStatus | None
     earlier: tuple[StepStatus, ...] = ()
     """Steps of runs before this one that are unfinished, or whose old table is still kept; not in `run.steps`."""
+    journal_of: str = ""
+    """The server_uuid of the server that the journal is of, where that is another one: it was replicated here."""
 
 
 # -- verify and cleanup -----------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +20,11 @@ from migrator.events import ChunkCopied, ChunkVerified, Event, Noticed, RangeCop
 from migrator.planner.failover import Former
 from migrator.planner.file import write_plan
 from migrator.planner.plan import Plan
+from tests.server.cli.held import Ran as Told
 from tests.server.cli.kit import run_to_end
 from tests.server.engine.kit import SMALL, VOUCHED, At, Meets, Ran, When, ddl, each, phase
 from tests.server.topology.kit import ROWS, TABLE, Pair, applied, pair
-from tests.servers import caught_up, until
+from tests.servers import RunningServer, caught_up, until
 
 
 @pytest.fixture
@@ -193,6 +196,42 @@ def test_a_planned_switchover(two: Pair) -> None:
     ran.assert_outcome("done")
     assert ran.of(Noticed)[0].finding.code == "failover", "the old source was asked"
     two.there.assert_done("t")
+
+
+def test_the_new_source_shows_where_the_old_one_was(two: Pair, tmp_path: Path) -> None:
+    """Before anybody has confirmed anything `status` says what was done, and whose journal that is."""
+    plan, uuid = filled(two), uuid_of(two)
+    stopped_in_the_middle(two, plan)
+    on_source = read(two.source, tmp_path)
+    two.promote()
+    found = read(two.replica, tmp_path)
+    assert found["journal_of"] == uuid
+    (there,), (here,) = found["run"]["steps"], on_source["run"]["steps"]
+    assert {name: there[name] for name in ("subject", "state", "phase")} == {
+        name: here[name] for name in ("subject", "state", "phase")
+    }
+    assert on_source["journal_of"] == ""
+    text = command(two.replica, tmp_path, "status")
+    assert f"migrator apply PLAN --failover-from {uuid}" in " ".join(text.out.split())
+    assert command(two.replica, tmp_path, "pause").code == 4
+    assert command(two.replica, tmp_path, "audit").code == 1
+    two.source.rows("SET GLOBAL super_read_only = ON")
+    go_on(two, plan, Former(uuid)).assert_outcome("done")
+    assert read(two.replica, tmp_path)["journal_of"] == ""
+
+
+def command(server: RunningServer, folder: Path, *words: str) -> Told:
+    """The command at one of the servers, as root."""
+    to = server.server
+    options = server.option_file(folder / f"{to.port}.cnf", user=to.user, password=to.password)
+    return run_to_end(*words, f"--defaults-file={options}", home=folder)
+
+
+def read(server: RunningServer, folder: Path) -> dict[str, Any]:
+    """What `status` says there."""
+    told = command(server, folder, "status", "--format=json")
+    assert told.code == 0, told
+    return dict(json.loads(told.out))
 
 
 def last_gtid(two: Pair) -> str:
