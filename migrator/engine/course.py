@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from migrator.engine.bounds import Bounds
+from migrator.engine.bounds import MOMENT_SECONDS, Bounds
 from migrator.events import Waiting
 from migrator.planner.harden import LOGS
 from migrator.planner.plan import Scope, Step
@@ -47,8 +47,10 @@ class Course:
         self._wanted = wanted
         self.waits_for_windows = waits_for_windows
         self._max_tables, self._max_failures = max_tables, max_failures
-        self._begun, self._failed = 0, 0
-        self._why_not = ""
+        self._begun: set[str] = set()
+        """Tables and tablespaces, by name: what the end of a window stopped counts once."""
+        self._failed = 0
+        self._why_not = self._too_many = ""
         self._for_good = False
         self._lock = threading.Lock()
 
@@ -61,17 +63,30 @@ class Course:
                 return "not begun: this call was asked for certain tables; apply without them sets it"
             if not self._why_not and (over := self._bounds.over()):
                 self._end(over)
-            counts = step.kind != "setting"
-            if counts and not self._why_not and self._max_tables is not None and self._begun >= self._max_tables:
-                self._end(f"this call begins no more than {self._max_tables} tables", for_good=True)
             if self._why_not:
                 return f"not begun: {self._why_not}"
+            if too_many := self._one_too_many(step):
+                self.why_early = self.why_early or too_many
+                return f"not begun: {too_many}"
             took, time = self.took.get(step.name), self._bounds.time()
             if took is not None and time is not None and not fits(took, time) and took.seconds <= time.longest_seconds:
                 self.why_early = self.why_early or "what is left takes longer than the time that is left"
                 return f"not begun: it takes about {duration(took.seconds)}, and {duration(time.left_seconds)} are left"
-            self._begun += counts
+            if step.kind != "setting":
+                self._begun.add(step.name)
             return ""
+
+    def may_begin(self, step: Step) -> bool:
+        """False if this call begins no more tables, in whichever window; those that it has begun are gone on with."""
+        with self._lock:
+            return (step.table is not None and not self._wanted.wants(step.table)) or not self._one_too_many(step)
+
+    def _one_too_many(self, step: Step) -> str:
+        if self._max_tables is None or step.kind == "setting" or step.name in self._begun:
+            return ""
+        if len(self._begun) >= self._max_tables:
+            self._too_many = f"this call begins no more than {self._max_tables} tables"
+        return self._too_many
 
     def ended(self, outcome: StepOutcome, *, is_connected: bool) -> None:
         """A step has ended: after a stop, too many failures, or without a server nothing more is begun.
@@ -83,7 +98,8 @@ class Course:
             if outcome.outcome in {"failed", "person"} and outcome.subject in _LOGS:
                 self._end(f"{outcome.subject} is not on, and what is copied would be written in clear", for_good=True)
             if outcome.outcome == "stopped":
-                self._end(outcome.message, for_good=not self._bounds.over())
+                # An exclusive moment is not begun shortly before the end: that is the window's end, too.
+                self._end(outcome.message, for_good=not self._bounds.over(needed_seconds=MOMENT_SECONDS))
             elif not is_connected:
                 self._end(outcome.message, for_good=True)
             elif self._max_failures is not None and self._failed >= self._max_failures:
@@ -101,7 +117,8 @@ class Course:
         if not wait_for_next(run):
             return False
         with self._lock:
-            self.why_early = self._why_not = ""
+            self._why_not = ""
+            self.why_early = self._too_many  # which holds in every window
         return True
 
     def _end(self, why: str, *, for_good: bool = False) -> None:

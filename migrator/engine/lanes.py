@@ -41,7 +41,8 @@ def all_steps(run: Run, course: Course) -> list[StepOutcome]:
     todo = tuple(step for step in steps if step not in last)
     while True:
         outcomes |= _round(run, todo, course)
-        todo = tuple(step for step in todo if outcomes[step.name].outcome in {"stopped", "left"})
+        left = [step for step in todo if outcomes[step.name].outcome in {"stopped", "left"}]
+        todo = tuple(step for step in left if course.may_begin(step))
         if not todo or not course.goes_on(run):
             break
     outcomes |= {step.name: _last(run, step, course, outcomes.values()) for step in last}

@@ -215,6 +215,23 @@ def test_a_stop_leaves_what_is_ready_for_the_next_run(lab: Lab) -> None:
     lab.assert_done("a")
 
 
+def test_with_nothing_left_but_swaps_a_run_can_end(lab: Lab) -> None:
+    """Asked to end when ready: exit 75 without anybody's word; what is ready is kept, and the next run only swaps it."""
+    lab.table("a", *FEW)
+    lab.table("b", *FEW)
+    ran = lab.apply(defaults=POSTPONED, end_when_ready=True)
+    assert [step.outcome for step in ran.outcome.steps] == ["stopped", "stopped"]
+    assert ran.outcome.exit_code == 75
+    assert "postponed" in ran.outcome.stopped_by
+    assert not [event for event in ran.of(Waiting) if "ready to be swapped" in event.reason]
+    assert lab.names() >= {"_a_shadow", "_b_shadow"}
+    again = lab.apply(defaults=SMALL)
+    assert [step.subject.partition(".")[2] for step in again.outcome.steps if step.outcome == "done"] == ["a", "b"]
+    assert not again.of(ChunkCopied)
+    for table in ("a", "b"):
+        lab.assert_done(table)
+
+
 def test_what_was_changed_while_a_swap_was_postponed_ends_the_copy(lab: Lab) -> None:
     """Truncated while it waits for the word: told to swap, the run looks again, and gives the copy up."""
     lab.table("a", *FEW)

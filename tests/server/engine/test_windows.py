@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from migrator.engine import moment
+from migrator.engine import aside, moment
 from migrator.engine.apply import ApplyOptions, apply
 from migrator.engine.journal import Journal
 from migrator.errors import OutsideWindow
-from migrator.events import ChunkCopied, Moment, RunStarted, StepStarted, Waiting
+from migrator.events import ChunkCopied, Event, Moment, RunStarted, SetAside, StepStarted, Waiting
+from migrator.planner.control import Wishes
 from migrator.planner.plan import Defaults, Scope
 from tests.server.engine.kit import SMALL, VOUCHED, At, Beside, Lab, each, phase
 from tests.server.engine.test_rows import BY_NUMBER, NUMBERS
@@ -235,6 +236,88 @@ def test_no_more_tables_than_asked_for(lab: Lab) -> None:
     assert ran.outcome.exit_code == 0
     for table in "abc":
         lab.assert_done(table)
+
+
+def test_a_table_that_goes_on_in_the_next_window_counts_once(lab: Lab) -> None:
+    """One table a call: it is stopped by the end of a window and done in the next one; the other is not begun in either."""
+    lab.table("t", *BY_NUMBER)
+    lab.table("u", *FEW)
+    end = seconds_from_now(4)
+    again = end + timedelta(seconds=4)
+    windows = (window(end - timedelta(minutes=2), end), window(again, again + timedelta(hours=1)))
+    ran = lab.apply(
+        defaults=STEADY.model_copy(update={"windows": windows, "order": "as-listed"}),
+        outside_window="wait",
+        max_tables=1,
+        at=[At(each(ChunkCopied), lambda: over(end))],
+    )
+    assert {step.subject.split(".")[1]: step.outcome for step in ran.outcome.steps} == {"t": "done", "u": "left"}
+    assert ran.outcome.exit_code == 75
+    assert ran.outcome.stopped_by == "this call begins no more than 1 tables"
+    lab.assert_done("t")
+    assert lab.names() >= {"u"} and not lab.encrypted("u")
+
+
+def test_one_that_is_aside_goes_on_in_the_next_window(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One table a call, and it is in use: it lets nobody go first who may not begin, and is done in the next window."""
+    monkeypatch.setattr(aside, "ASIDE_AFTER_SECONDS", 1.0)
+    lab.table("t", *FEW)
+    lab.table("u", *FEW)
+    end = seconds_from_now(10)
+    again = end + timedelta(seconds=4)
+    windows = (window(end - timedelta(minutes=2), end), window(again, again + timedelta(hours=1)))
+    with closing(lab.connect(autocommit=True)) as user, user.cursor() as cursor:
+        cursor.execute("LOCK TABLES t READ")
+        closed = At(
+            lambda event: isinstance(event, Waiting) and "maintenance windows" in event.reason,
+            lambda: cursor.execute("UNLOCK TABLES"),
+        )
+        ran = lab.apply(
+            defaults=STEADY.model_copy(update={"windows": windows, "order": "as-listed"}),
+            outside_window="wait",
+            max_tables=1,
+            at=[closed],
+        )
+    assert closed.seen == 1
+    assert ran.of(SetAside)
+    assert {step.subject.split(".")[1]: step.outcome for step in ran.outcome.steps} == {"t": "done", "u": "left"}
+    lab.assert_done("t")
+
+
+def test_what_is_ready_stays_ready_over_a_window_s_end(lab: Lab) -> None:
+    """Swaps are postponed, the window ends and the next one opens: kept equal meanwhile, and swapped at the word."""
+    lab.table("t", *FEW)
+    end = seconds_from_now(8)
+    again = end + timedelta(seconds=5)
+    windows = (window(end - timedelta(minutes=2), end), window(again, again + timedelta(hours=1)))
+    beside: list[Beside] = []
+
+    def between() -> None:
+        with lab.application("t") as app:
+            app.write("UPDATE {t} SET v = 'between' WHERE id <= 50")
+
+    def tell() -> None:
+        with closing(lab.session()) as session:
+            Journal().wish(session, Wishes(postpone_swap=False))
+
+    def is_ready_again(event: Event) -> bool:
+        return isinstance(event, Waiting) and "ready to be swapped" in event.reason and datetime.now(UTC) >= again
+
+    closed = At(
+        lambda event: isinstance(event, Waiting) and "maintenance windows" in event.reason,
+        lambda: beside.append(Beside(between).__enter__()),
+    )
+    ran = lab.apply(
+        "t",
+        defaults=STEADY.model_copy(update={"windows": windows, "postpone_swap": True}),
+        outside_window="wait",
+        at=[closed, At(is_ready_again, tell)],
+    )
+    beside[0].join()
+    ran.assert_outcome("done")
+    assert [moment.purpose for moment in ran.of(Moment)].count("swap") == 1
+    assert lab.value("SELECT COUNT(*) FROM t WHERE v = 'between'") == 5
+    lab.assert_done("t")
 
 
 def test_after_enough_failures_nothing_else_is_begun(lab: Lab) -> None:
