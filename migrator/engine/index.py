@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import Final
 
 from migrator.engine.drain import DUPLICATE, catch_up
 from migrator.engine.watch import check_source
-from migrator.engine.work import Work
+from migrator.engine.work import Work, beside
 from migrator.errors import Failed, Mismatch, UniqueValuesMove
 from migrator.inventory import show_create
 from migrator.sql.table import add_indexes, analyze, comparable, deferred_indexes, parse_definition, together
-from migrator.sql_errors import LOCK_WAIT, SqlError
+from migrator.sql_errors import INTERRUPTED, LOCK_WAIT, SqlError
 
 TRIES: Final = 8
 """Chunks taken at different moments can hold one unique value twice until they are drained."""
 
+_LOOK_EVERY_SECONDS: Final = 0.2
 _LOCK_WAIT_TEXT: Final = "Lock wait timeout exceeded"
 
 
 def build_indexes(work: Work) -> None:
     """Build what was deferred, in one statement; then the definition must be that of the source.
 
-    The log triggers append meanwhile, the drain waits: the build locks the shadow alone. Safe to repeat. Raises
-    `UniqueValuesMove` where a unique index cannot be built.
+    The log triggers append meanwhile, the drain waits: the build locks the shadow alone. Safe to repeat; a stop ends
+    the statement. Raises `UniqueValuesMove` where a unique index cannot be built.
     """
     check_source(work, triggers="log")
     source = show_create(work.session, work.table.name)
@@ -36,9 +39,13 @@ def build_indexes(work: Work) -> None:
             break
         _sort_settings(work)
         try:
-            for names in together(work.table, missing):
-                work.ddl(add_indexes(work.shadow, [wanted[name] for name in names]), on=work.shadow, works_on_rows=True)
+            with beside("stop", partial(_end_at_a_stop, work, work.session.id)):
+                for names in together(work.table, missing):
+                    statement = add_indexes(work.shadow, [wanted[name] for name in names])
+                    work.ddl(statement, on=work.shadow, works_on_rows=True)
         except SqlError as error:
+            if error.number in INTERRUPTED:
+                work.check()  # a stop of ours has done it
             if error.number != DUPLICATE:
                 raise
             if attempt == TRIES:
@@ -49,6 +56,17 @@ def build_indexes(work: Work) -> None:
                 ) from None
     check_same_definition(work, source, show_create(work.session, work.shadow))
     make_statistics(work)
+
+
+def _end_at_a_stop(work: Work, session_id: int, over: threading.Event) -> None:
+    """End the statement of that session when the run is to stop: it may take hours, and schedulers have no patience.
+
+    The server takes back what it has built, and the next run builds it again: nobody but us uses the shadow.
+    """
+    while not work.clock.wait(over, _LOOK_EVERY_SECONDS):
+        if work.stop.is_set():
+            with work.open() as ender:
+                ender.run(f"KILL QUERY {session_id}")
 
 
 def _sort_settings(work: Work) -> None:

@@ -14,7 +14,7 @@ from migrator.engine.journal import Journal
 from migrator.errors import LeaseHeld, LeaseLost
 from migrator.events import Backlog, ChunkCopied, Event, StepStarted, Waiting
 from tests.server.engine.kit import SMALL, At, Beside, Crash, Lab, Run, crash, ddl, each, phase
-from tests.server.engine.test_rows import BY_NUMBER, everything_of
+from tests.server.engine.test_rows import BY_NUMBER, NUMBERS, everything_of
 from tests.servers import least_privileged, start, until
 
 pytestmark = pytest.mark.timeout(90)
@@ -234,3 +234,29 @@ def test_nobody_takes_over_from_a_run_whose_sessions_cannot_be_found(tmp_path: P
         cursor.execute(held.value.remedy.rpartition("then: ")[2])
         lab.apply(plan=plan).assert_outcome("done")
         lab.assert_done("t")
+
+
+def test_a_stop_ends_an_index_build(lab: Lab) -> None:
+    """The server's statement is ended, which may take hours else; the next run builds the indexes, and copies nothing."""
+    definition = "(id INT PRIMARY KEY, a VARCHAR(200), b VARCHAR(200), c VARCHAR(200), KEY a (a), KEY b (b), KEY c (c))"
+    text = "REPEAT(CONCAT(CRC32(n), '-'), 15)"
+    lab.table("t", definition, f"SELECT n, {text}, {text}, {text} FROM ({NUMBERS.format(120_000)}) AS many")
+    stop, beside = threading.Event(), list[Beside]()
+    building = (
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'alter%%' AND INFO LIKE '%%_shadow%%'"
+    )
+
+    def when_it_builds() -> None:
+        until(lambda: lab.value(building), "the indexes are being built", seconds=60)
+        stop.set()
+
+    adding = At(ddl("ADD KEY"), lambda: beside.append(Beside(when_it_builds).__enter__()))
+    ran = lab.apply("t", at=[adding], stop=stop)
+    beside[0].join()
+    assert adding.seen
+    assert (ran.step.outcome, ran.outcome.exit_code) == ("stopped", 75)
+    assert "KEY `a`" not in lab.show_create("_t_shadow"), "it was ended, and not waited for"
+    again = lab.apply("t")
+    again.assert_outcome("done")
+    assert not again.of(ChunkCopied)
+    lab.assert_done("t")
