@@ -1,4 +1,4 @@
-"""A report as blocks (heading, paragraph, list, code, grid, card), and how they look as text, Markdown, HTML. Pure.
+"""A report as blocks (headings, paragraphs, lists, code, grids, cards, charts) and as text, Markdown, HTML. Pure.
 
 Rendering is the only place that escapes: builders hand over plain text, whatever it holds. Text fits
 `WIDTH` columns, HTML is one file that loads nothing.
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
+from migrator.report.charts import Chart, chart_svg
 from migrator.report.words import printable, width
 
 WIDTH: Final = 100
@@ -84,7 +85,7 @@ class Card:
     tone: Tone = ""
 
 
-Block = Heading | Paragraph | Items | Code | Grid | Card
+Block = Heading | Paragraph | Items | Code | Grid | Card | Chart
 
 
 def left(title: str) -> Column:
@@ -126,6 +127,8 @@ def _text_block(block: Block, columns: int) -> str:
             return _text_grid(block, columns)
         case Card():
             return _text_card(block, columns)
+        case Chart(title, tells):
+            return "\n".join(wrapped(printable(f"{title}: {tells}"), columns))
         case _:
             assert_never(block)
 
@@ -238,6 +241,8 @@ def _markdown_block(block: Block) -> str:
             said = [f"- {_markdown(name)}: {_markdown(text)}" for name, text in facts]
             said += [f"- {_markdown(label)}:"] if lines else []
             return "\n\n".join([f"### {_markdown(title)}", "\n".join(said), *code])
+        case Chart(title, tells):
+            return _markdown(f"{title}: {tells}")
         case Grid(columns, rows):
             titles = "| " + " | ".join(_markdown(c.title) for c in columns) + " |"
             rule = "| " + " | ".join("---:" if c.right else "---" for c in columns) + " |"
@@ -270,12 +275,22 @@ p[class], .card, tr[class] td:first-child { border-left: .3rem solid var(--tone,
 .card dt { opacity: .7; }
 .card dd { margin: 0; }
 .card pre { margin: .2rem 0 0; }
+figure { margin: 1.2rem 0; }
+figure div { overflow-x: auto; }
+figcaption { font-size: .9em; opacity: .85; max-width: 60rem; }
+.chart { display: block; width: 100%; min-width: 40rem; max-width: 66rem; height: auto; }
+.chart text { font: 12px system-ui, sans-serif; fill: currentColor; }
+.chart .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
+.chart .rule { stroke: currentColor; opacity: .2; }
+.chart .level { stroke: currentColor; stroke-dasharray: 1 5; stroke-width: 2; stroke-linecap: round; opacity: .7; }
+.chart .span { fill: currentColor; opacity: .55; }
 @page { size: A4 landscape; margin: 12mm; }
 @media print {
   body { font-size: 9pt; max-width: none; margin: 0; padding: 0; }
   table { display: table; width: 100%; overflow: visible; }
   th, td { padding: .15rem .35rem; overflow-wrap: anywhere; }
-  tr { break-inside: avoid; }
+  tr, figure { break-inside: avoid; }
+  .chart { min-width: 0; max-width: 24cm; }
   h2, h3 { break-after: avoid; }
 }
 """
@@ -320,6 +335,9 @@ def _html_block(block: Block) -> str:
                 code = "\n".join(_html(line) for line in lines)
                 told += f"<dt>{_html(label)}</dt><dd><pre><code>{code}</code></pre></dd>"
             return f'<section class="card {tone}">\n<h3>{_html(title)}</h3>\n<dl>{told}</dl>\n</section>'
+        case Chart(title, tells):
+            caption = f"<figcaption><strong>{_html(title)}.</strong> {_html(tells)}</figcaption>"
+            return f"<figure>\n<div>{chart_svg(block)}</div>\n{caption}\n</figure>"
         case _:
             assert_never(block)
 

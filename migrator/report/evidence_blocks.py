@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_html, as_text, left, right, wrapping
 from migrator.report.evidence import Evidence, Extent, ObjectNow, RunEvidence, StepEvidence
+from migrator.report.evidence_charts import bytes_chart, progress_chart
 from migrator.report.files import contradictions, files_blocks
 from migrator.report.words import about, count, duration, milliseconds, plural
 
@@ -71,7 +72,8 @@ def _extents(e: Evidence) -> list[Block]:
     rows = [_extent(f"before: run {r.run_id} began, {r.started_at}", r.found) for r in e.runs[:1] if r.found]
     rows.append(_extent(f"now, {e.read_at}", e.now))
     text = "Before is what the first run found of its plan's scope, now is all that was looked at; sizes are estimates."
-    return [Heading("Before and now"), Grid(columns, tuple(rows)), Paragraph(text)]
+    chart = bytes_chart(e)
+    return [Heading("Before and now"), Grid(columns, tuple(rows)), Paragraph(text), *([chart] if chart else [])]
 
 
 def _extent(at: str, x: Extent) -> tuple[str, ...]:
@@ -148,7 +150,8 @@ def _progress(e: Evidence) -> list[Block]:
         )
         for s in e.progress
     )
-    return [Heading("Progress over time"), Grid(columns, rows)]
+    chart = progress_chart(e)
+    return [Heading("Progress over time"), *([chart] if chart else []), Grid(columns, rows)]
 
 
 def _steps(e: Evidence) -> list[Block]:

@@ -48,6 +48,7 @@ def test_the_page(desk: Desk, chromium: Browser, tmp_path: Path) -> None:
     desk.migrator("apply", desk.plan(*ALL_SHADOW))
     page = desk.folder / "evidence.html"
     desk.migrator("report", f"--databases={desk.schema}", "-o", page)
+    assert page.read_text().count('<svg class="chart"') == 2
     measured = tmp_path / "measured.html"
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
     script = "<script>document.title = document.documentElement.scrollWidth + ' of ' + innerWidth</script>"
