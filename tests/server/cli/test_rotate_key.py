@@ -6,6 +6,7 @@ The server is started with its keyring's file beside its datadir; what is read o
 from __future__ import annotations
 
 import secrets
+import shutil
 import signal
 import subprocess
 import threading
@@ -377,7 +378,7 @@ def test_killed_between_the_statement_and_its_note(desk: Desk) -> None:
     ran = rotate(desk, "--format=json")
     assert ran.code == 0, ran
     (said,) = ran.json["settled"]
-    assert "it was done" in said
+    assert "its key was made" in said
     assert noted(desk)[-2:] == [
         ("innodb", str(newest), str(newest + 1), "done"),
         ("innodb", str(newest + 1), str(newest + 2), "done"),
@@ -438,3 +439,27 @@ def test_the_server_dies_in_the_statement(desk: Desk) -> None:
     assert ran.code == 0, ran
     assert {row[3] for row in noted(desk)} <= {"done", "not-done"}
     assert keys(desk.server)[-1] == newest + 2
+
+
+def test_a_key_that_was_made_and_never_used(desk: Desk, tmp_path: Path) -> None:
+    """As after a crash between the key and the first file that gets it: one call gives all files a key of its own."""
+    assert desk.server.server.datadir is not None
+    datadir, before = desk.server.server.datadir, tmp_path / "before"
+    desk.table("t", rows=300)
+    desk.run("ALTER TABLE t ENCRYPTION = 'Y'")
+    assert rotate(desk).code == 0
+    (*_, newest) = keys(desk.server)
+    desk.server.stop()
+    shutil.copytree(datadir, before)
+    desk.server.start()
+    desk.run("ALTER INSTANCE ROTATE INNODB MASTER KEY")
+    assert keys(desk.server)[-1] == newest + 1
+    desk.server.stop()
+    shutil.rmtree(datadir)
+    shutil.move(before, datadir)
+    desk.server.start()
+    ran = rotate(desk, "--files", "--wait=60s", "--format=json")
+    assert ran.code == 0, ran
+    (change,) = ran.json["changes"]
+    assert [change[name].rpartition("-")[2] for name in ("key_from", "key_to")] == [str(newest + 1), str(newest + 2)]
+    desk.assert_equal()
