@@ -47,6 +47,7 @@ LEFT: Final = {
     "plan.yaml": "the plan, with the reviewer's attestation",
     "review.md": "the review: every statement, every lock",
     "events.jsonl": "what happened, as it happened",
+    "evidence.html": "for an auditor, with its checksum",
     "application.json": "the application's errors and latencies",
     "ledger.jsonl": "the rows that it answers for",
     "summary.md": "all results",

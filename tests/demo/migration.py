@@ -148,6 +148,10 @@ def migrate(folder: Path, server: RunningServer, load: Traffic, *, direct_below:
     say("Nobody wants to go back, so the old tables go at once.")
     seen.command("cleanup", "--now", *LOGIN, expect=(0,), show=6)
     seen.command("audit", *LOGIN, "-o", "audit-after.txt", expect=(1,), show=8, file="audit-after.txt")
+
+    heading("What an auditor gets")
+    say("One page that loads nothing, and its checksum: what was done, what is in clear and why, and what this shows.")
+    seen.command("report", *LOGIN, "-o", "evidence.html", expect=(1,), show=3)
     return seen
 
 

@@ -153,6 +153,10 @@ def test_a_planted_page_is_found(desk: Desk, datadir: Path) -> None:
     text = desk.migrator("verify", "--files", f"--tables={desk.schema}.t", f"--datadir={copy}", "--look-again=0.1s").out
     assert text.index(f"NOT as the catalog says, by the files: {desk.schema}.t.") < text.index("Encrypted: all of 1")
     assert f"1 page with rows in clear; first at offset {at}" in " ".join(text.split())
+    evidence = desk.folder / "evidence.html"
+    told = ("--files", f"--tables={desk.schema}.t", f"--datadir={copy}", "--look-again=0.1s", "-o", evidence)
+    assert desk.migrator("report", *told).code == 4
+    assert f"NOT as the catalog says, by the files: {desk.schema}.t." in evidence.read_text()
     assert verify(desk, "t").code == 0
 
     relabelled = bytearray(page)

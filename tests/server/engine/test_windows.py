@@ -159,6 +159,7 @@ def test_one_call_works_in_one_window_and_the_next(lab: Lab) -> None:
     assert waiting.seen == 1
     beside[0].join()
     ran.assert_outcome("done")
+    assert lab.value("SELECT SUM(closed) FROM migrator.progress") > 3, "for the report"
     lab.assert_done("t")
 
 
@@ -384,3 +385,4 @@ def test_a_pause_is_not_work(lab: Lab) -> None:
     ran.assert_outcome("done")
     worked = lab.value("SELECT worked_seconds FROM migrator.steps ORDER BY id DESC LIMIT 1")
     assert worked < ran.step.seconds - 2
+    assert lab.value("SELECT SUM(paused) FROM migrator.progress") > 2, "for the report"
