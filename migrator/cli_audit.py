@@ -37,7 +37,9 @@ def read_all(session: Session, server: Server, ours: OurTables) -> Posture:
     retained = dict(ours.retained)
     tables = (name for name in ours.owned - retained.keys() if name.name not in ours.relays)
     unfinished = tuple(sorted(tables))
-    return read_posture(session, server, host=host_of(session, server), ours=Ours(retained, unfinished))
+    return read_posture(
+        session, server, host=host_of(session, server), ours=Ours(retained, unfinished, dict(ours.keys))
+    )
 
 
 def host_of(session: Session, server: Server) -> Host:

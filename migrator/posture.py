@@ -192,12 +192,14 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Tables that migrator itself has made, by its journal."""
+    """What migrator itself has made, by its journal."""
 
     retained: dict[TableName, str] = field(default_factory=dict)
     """Old tables in clear, and until when each is kept."""
     unfinished: tuple[TableName, ...] = ()
     """Shadows and logs of steps that are not finished."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Master keys, by name, and when each was made; only those of `rotate-key`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Ours:
     """The retained tables, and until when each is kept, as text."""
     relays: Mapping[str, TableName] = field(default_factory=dict)
     """Tablespaces of relays, and the one table that each is for."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Master keys that were made by `rotate-key`, by name, and when, in UTC."""
 
 
 def read_ours(session: Session, journal: Journal) -> Ours:
@@ -45,6 +47,11 @@ def read_ours(session: Session, journal: Journal) -> Ours:
         owned=frozenset(one.name for one in there),
         retained={name: until or NOT_NOTED for name, until in kept.items()},
         relays={o.name.name: journal.step(session, o.step_id).table for o in there if o.kind == "tablespace"},
+        keys={
+            row.key_to: f"{row.began_at.isoformat(sep=' ', timespec='seconds')} UTC"
+            for row in journal.rotations(session)
+            if row.state == "done"
+        },
     )
 
 

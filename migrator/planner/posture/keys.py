@@ -68,9 +68,9 @@ ROTATION: Final = Code(
     "key-rotation",
     Area.KEYS,
     "rotation of the master key",
-    "How old the newest master key is. No query tells: somebody has to keep a record of it.",
+    "How old the newest master key is. No query tells; migrator's journal has those that `rotate-key` made.",
     "a key that was copied once opens everything that is written until it is rotated",
-    "`ALTER INSTANCE ROTATE INNODB MASTER KEY`, and a backup of the keyring before and after",
+    "`migrator rotate-key`, and a backup of the keyring before and after",
 )
 BACKUP: Final = Code(
     "keyring-backup",
@@ -247,11 +247,14 @@ def _rotation(inventory: Inventory, posture: Posture) -> Place:
     known = [int(number) for number in numbers if number.isdecimal()]
     if not known:
         return ROTATION.place(State.UNUSED, "no master key of InnoDB is known in the keyring")
+    made = posture.ours.keys.get(f"{own}{max(known)}")
+    since = f"made at {made}, as migrator has noted" if made else "no query tells since when"
+    record = "is that as often as your policy asks for?" if made else "when was it rotated, by your records?"
     return ROTATION.place(
         State.ASK,
-        f"the newest key has the number {max(known)}; no query tells since when",
-        "-- when was it rotated, by your records? To rotate it, on this server:",
-        "ALTER INSTANCE ROTATE INNODB MASTER KEY;",
+        f"the newest key has the number {max(known)}; {since}",
+        f"-- {record} To rotate it, on this server, with a note of when:",
+        "$ migrator rotate-key",
         "-- back the keyring up before and after; nodes of a PXC cluster: on each of them",
     )
 

@@ -72,6 +72,11 @@ def rotate(desk: Desk, *arguments: object) -> Ran:
     return desk.migrator("rotate-key", BACKED_UP, *arguments)
 
 
+def audited(desk: Desk) -> list[dict[str, Any]]:
+    """The places of an audit."""
+    return list(desk.migrator("audit", "--format=json").json["places"])
+
+
 def encrypted_tables(desk: Desk) -> None:
     """A table, one in a general tablespace, and encrypted undo logs."""
     desk.table("t", rows=300)
@@ -91,6 +96,8 @@ def test_before_and_after(desk: Desk) -> None:
     encrypted_tables(desk)
     try:
         (*_, newest) = keys(desk.server)
+        (at,) = {place["evidence"] for place in audited(desk) if place["code"] == "key-rotation"}
+        assert at == f"the newest key has the number {newest}; no query tells since when"
         ran = rotate(desk, "--files", "--wait=60s", "--format=json")
         assert ran.code == 0, ran
         document = ran.json
@@ -108,6 +115,8 @@ def test_before_and_after(desk: Desk) -> None:
         assert set(after.values()) == {change["key_to"]}
         assert before["rot"] in {"", change["key_from"]}
         assert noted(desk) == [("innodb", str(newest), str(newest + 1), "done")]
+        (at,) = {place["evidence"] for place in audited(desk) if place["code"] == "key-rotation"}
+        assert at.startswith(f"the newest key has the number {newest + 1}; made at 20")
 
         text = rotate(desk)
         assert (text.code, keys(desk.server)[-1]) == (0, newest + 2), text
