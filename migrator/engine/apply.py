@@ -36,7 +36,7 @@ from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import MigratorError, OutsideWindow
 from migrator.events import Listener, RunEnded, RunStarted, together
 from migrator.inventory import read_inventory
-from migrator.model import Method, Server
+from migrator.model import Inventory, Method, Server
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
@@ -132,6 +132,7 @@ def apply(
             waits_for_windows=options.outside_window == "wait",
             max_tables=options.max_tables,
             max_failures=plan.defaults.max_failures,
+            done_before=_done_before(plan, inventory),
         )
         steps_to_do = sum(step.changes_something for step in plan.steps)
         try:
@@ -207,6 +208,13 @@ def _steps(run: Run, course: Course, tender: Tender, server: Server) -> list[Ste
         if course.waits_for_windows and run.bounds.seconds_until_open() and wait_until_open(run):
             tidy()
         return all_steps(run, course)
+
+
+def _done_before(plan: Plan, inventory: Inventory) -> list[str]:
+    """Steps whose table or tablespace is encrypted already, or is not there any more."""
+    to_do = {str(table.name) for table in inventory.tables if not table.encrypted}
+    to_do |= {space.name for space in inventory.tablespaces if not space.encrypted}
+    return [step.name for step in plan.steps if step.kind != "setting" and step.name not in to_do]
 
 
 def _by_hand(run: Run, steps: list[StepOutcome]) -> tuple[str, ...]:

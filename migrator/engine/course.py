@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from migrator.engine.bounds import MOMENT_SECONDS, Bounds
@@ -39,7 +39,9 @@ class Course:
         waits_for_windows: bool,
         max_tables: int | None = None,
         max_failures: int | None = None,
+        done_before: Collection[str] = (),
     ) -> None:
+        """`done_before` are steps by name that have nothing to do any more: they do not count."""
         self.took = took
         """By step: how long it takes, where anything says."""
         self.why_early = ""
@@ -50,6 +52,7 @@ class Course:
         self._begun: set[str] = set()
         """Tables and tablespaces, by name: what the end of a window stopped counts once."""
         self._failed = 0
+        self._done_before = frozenset(done_before)
         self._why_not = self._too_many = ""
         self._for_good = False
         self._lock = threading.Lock()
@@ -72,7 +75,7 @@ class Course:
             if took is not None and time is not None and not fits(took, time) and took.seconds <= time.longest_seconds:
                 self.why_early = self.why_early or "what is left takes longer than the time that is left"
                 return f"not begun: it takes about {duration(took.seconds)}, and {duration(time.left_seconds)} are left"
-            if step.kind != "setting":
+            if self._counts(step):
                 self._begun.add(step.name)
             return ""
 
@@ -82,11 +85,14 @@ class Course:
             return (step.table is not None and not self._wanted.wants(step.table)) or not self._one_too_many(step)
 
     def _one_too_many(self, step: Step) -> str:
-        if self._max_tables is None or step.kind == "setting" or step.name in self._begun:
+        if self._max_tables is None or not self._counts(step) or step.name in self._begun:
             return ""
         if len(self._begun) >= self._max_tables:
             self._too_many = f"this call begins no more than {self._max_tables} tables"
         return self._too_many
+
+    def _counts(self, step: Step) -> bool:
+        return step.kind != "setting" and step.name not in self._done_before
 
     def ended(self, outcome: StepOutcome, *, is_connected: bool) -> None:
         """A step has ended: after a stop, too many failures, or without a server nothing more is begun.

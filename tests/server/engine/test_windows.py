@@ -239,6 +239,22 @@ def test_no_more_tables_than_asked_for(lab: Lab) -> None:
         lab.assert_done(table)
 
 
+def test_one_plan_night_after_night(lab: Lab) -> None:
+    """The same plan with the same bound goes on each time: what earlier calls have done, or is gone, does not count."""
+    three(lab)
+    plan = lab.plan(defaults=STEADY.model_copy(update={"order": "as-listed"}))
+    found = []
+    for _ in "abc":
+        ran = lab.apply(plan=plan, max_tables=1)
+        found.append((ran.outcome.exit_code, [step.outcome for step in ran.outcome.steps]))
+        lab.run("DROP TABLE IF EXISTS b")
+    assert found == [
+        (75, ["done", "left", "left"]),
+        (0, ["skipped", "skipped", "done"]),
+        (0, ["skipped", "skipped", "skipped"]),
+    ]
+
+
 def test_a_table_that_goes_on_in_the_next_window_counts_once(lab: Lab) -> None:
     """One table a call: it is stopped by the end of a window and done in the next one; the other is not begun in either."""
     lab.table("t", *BY_NUMBER)
