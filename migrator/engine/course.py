@@ -60,7 +60,7 @@ class Course:
     def begins(self, step: Step) -> str:
         """Count the step as begun; or why it is not, in this call or not now."""
         with self._lock:
-            if step.table is not None and not self._wanted.wants(step.table):
+            if not self._is_wanted(step):
                 return "not begun: it is not among the tables that this call was asked for"
             if step.kind == "setting" and step.setting_name not in LOGS and self._wanted != Scope():
                 return "not begun: this call was asked for certain tables; apply without them sets it"
@@ -80,9 +80,12 @@ class Course:
             return ""
 
     def may_begin(self, step: Step) -> bool:
-        """False if this call begins no more tables, in whichever window; those that it has begun are gone on with."""
+        """False if this call never begins it, in whichever window; what it has begun is gone on with."""
         with self._lock:
-            return (step.table is not None and not self._wanted.wants(step.table)) or not self._one_too_many(step)
+            return self._is_wanted(step) and not self._one_too_many(step)
+
+    def _is_wanted(self, step: Step) -> bool:
+        return step.table is None or self._wanted.wants(step.table)
 
     def _one_too_many(self, step: Step) -> str:
         if self._max_tables is None or not self._counts(step) or step.name in self._begun:

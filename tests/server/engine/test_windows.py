@@ -275,6 +275,20 @@ def test_a_table_that_goes_on_in_the_next_window_counts_once(lab: Lab) -> None:
     assert lab.names() >= {"u"} and not lab.encrypted("u")
 
 
+def test_nobody_waits_for_a_window_in_which_nothing_may_be_begun(lab: Lab) -> None:
+    """Of two tables that are asked for one is done, and that is all for this call: it ends while the window is open."""
+    three(lab)
+    begin, end = seconds_from_now(-60), seconds_from_now(3600)
+    code, found = outcomes(
+        lab,
+        plan=lab.plan(defaults=STEADY.model_copy(update={"windows": (window(begin, end),)})),
+        wanted=Scope(tables=("*.a", "*.b")),
+        max_tables=1,
+        outside_window="wait",
+    )
+    assert (code, found) == (75, {"a": "done", "b": "left", "c": "left"})
+
+
 def test_one_that_is_aside_goes_on_in_the_next_window(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """One table a call, and it is in use: it lets nobody go first who may not begin, and is done in the next window."""
     monkeypatch.setattr(aside, "ASIDE_AFTER_SECONDS", 1.0)
