@@ -173,7 +173,7 @@ def test_new_plain_tables_are_refused_afterwards(desk: Desk) -> None:
 
 
 def found(canary: str, *files: Path) -> list[str]:
-    """In which of the files it stands; one that the server has meanwhile taken away, as it does with redo, has nothing."""
+    """In which of the files it stands; one that the server has meanwhile taken away, as it does with redo, has none."""
 
     def has(file: Path) -> bool:
         with suppress(FileNotFoundError):
