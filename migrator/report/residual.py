@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from migrator.model import Inventory, Server, TablespaceKind
+from migrator.model import Flavour, Inventory, Server, TablespaceKind
 from migrator.report.evidence import Residual, Residue, StepEvidence
 from migrator.report.files import FilesReport, Verdict
+from migrator.report.residual_mariadb import residuals_of_mariadb
 from migrator.report.words import about, count, plural
 
 _LEAVES_OLD_FILES: Final = frozenset({"shadow-copy", "direct-alter", "tablespace-relay", "convert"})
@@ -27,13 +28,9 @@ def residuals_of(
     """
     server, steps = inventory.server, tuple(steps)
     found = [
-        _binary_logs(server, binlogs),
-        _redo(server),
-        _undo(inventory, files),
+        *_of_the_server(inventory, binlogs, files),
         _retained(steps),
         _old_files(steps),
-        _system(inventory, files),
-        _temporary(server),
         _statement_logs(server),
         Residual(
             "backups, dumps, exports, snapshots",
@@ -51,6 +48,21 @@ def residuals_of(
     ]
     order = list(Residue)
     return tuple(sorted(found, key=lambda one: order.index(one.state)))
+
+
+def _of_the_server(
+    inventory: Inventory, binlogs: tuple[int, int, int, int] | None, files: FilesReport | None
+) -> Iterator[Residual]:
+    """Places that the server's own settings close."""
+    server = inventory.server
+    if server.flavour is Flavour.MARIADB:
+        yield from residuals_of_mariadb(inventory, binlogs)
+        return
+    yield _binary_logs(server, binlogs)
+    yield _redo(server)
+    yield _undo(inventory, files)
+    yield _system(inventory, files)
+    yield _temporary(server)
 
 
 def _binary_logs(server: Server, logs: tuple[int, int, int, int] | None) -> Residual:

@@ -78,6 +78,8 @@ def test_its_statements_encrypt_the_tables(maria: Maria) -> None:
         assert verified.code == 0, verified
         reported = maria.migrator("report", "--databases", schema)
         assert reported.code == 0, reported
+        assert "innodb_encrypt_log=OFF" in reported.out
+        assert "innodb_redo_log_encrypt" not in reported.out
 
 
 def test_threads_that_would_bring_tables_back_into_clear(maria: Maria) -> None:
