@@ -10,7 +10,7 @@ from migrator.engine.journal import Journal
 from migrator.engine.journal_steps import StepRow
 from migrator.engine.setting import is_of
 from migrator.errors import MissingPrivilege
-from migrator.model import Inventory, Table, TablespaceKind
+from migrator.model import Flavour, Inventory, Table, TablespaceKind
 from migrator.planner.harden import is_on
 from migrator.planner.plan import Scope
 from migrator.report.values import Proof
@@ -37,7 +37,11 @@ def proofs_of(inventory: Inventory, scope: Scope, steps: Iterable[StepRow]) -> t
     kept = {retained_of(step.table) for step in steps if step.state == "swapped" and step.kind == "table"}
     why = dict.fromkeys(kept, "retained by migrator until its deadline: migrator cleanup")
     why |= {table: "rolled back by a person" for table, state in latest.items() if state == "rolled-back"}
-    found = [_of_table(table, expected=table.name in ours, why=why.get(table.name, "")) for table in inventory.tables]
+    flavour = inventory.server.flavour
+    found = [
+        _of_table(table, flavour, expected=table.name in ours, why=why.get(table.name, ""))
+        for table in inventory.tables
+    ]
     shared = {TablespaceKind.GENERAL, TablespaceKind.MYSQL}
     found += [
         Proof(
@@ -77,23 +81,27 @@ def _narrowed(scope: Scope) -> bool:
     return bool(scope.databases or scope.tables or scope.ignore_databases or scope.ignore_tables)
 
 
-def _of_table(table: Table, *, expected: bool, why: str) -> Proof:
+def _of_table(table: Table, flavour: Flavour, *, expected: bool, why: str) -> Proof:
     if not table.segments:
         why = f"{table.engine} has no encryption of its own"
+        if flavour is Flavour.MARIADB and table.engine == "Aria":
+            why = "no query tells which tables of Aria are encrypted: counted as in clear"
     return Proof(
         name=str(table.name),
         encrypted=table.encrypted,
-        evidence=_evidence(table),
+        evidence=_evidence(table, flavour),
         expected=expected,
         why="" if table.encrypted else why,
     )
 
 
-def _evidence(table: Table) -> str:
+def _evidence(table: Table, flavour: Flavour) -> str:
     if not table.segments:
         return f"TABLES: engine {table.engine}, in no tablespace"
     clear = [s.space for s in table.segments if not s.encrypted]
     shown = _few(clear or [s.space for s in table.segments])
+    if flavour is Flavour.MARIADB:
+        return f"INNODB_TABLESPACES_ENCRYPTION space {shown}: {'not every page' if clear else 'every page'}"
     return f"INNODB_TABLESPACES space {shown}: ENCRYPTION {'N' if clear else 'Y'}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migrator.model import Flavour
 from migrator.report.blocks import Block, Grid, Heading, Items, Paragraph, as_html, as_text, left, right, wrapping
 from migrator.report.evidence import Evidence, Extent, ObjectNow, RunEvidence, StepEvidence
 from migrator.report.evidence_charts import bytes_chart, progress_chart
@@ -58,7 +59,9 @@ def _result(e: Evidence) -> list[Block]:
         blocks.append(Paragraph(f"Encrypted, by the catalog: all of {many} looked at.", "good"))
     if e.files is None:
         text = "No file was read: of each table only the catalog's word is reported."
-        blocks.append(Paragraph(text + " With --files the pages themselves are read.", "note"))
+        if e.server.flavour != Flavour.MARIADB:
+            text += " With --files the pages themselves are read."
+        blocks.append(Paragraph(text, "note"))
     if e.journal != "read":
         blocks.append(Paragraph(f"Nothing is known of runs: {e.journal_says}. This is the state alone.", "note"))
     return blocks

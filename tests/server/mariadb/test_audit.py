@@ -76,6 +76,7 @@ def test_its_statements_encrypt_the_tables(maria: Maria) -> None:
         until(lambda: maria.places()["system-tablespace"]["state"] == "encrypted", "ibdata1 is, too", seconds=60)
         verified = maria.migrator("verify", "--databases", schema)
         assert verified.code == 0, verified
+        assert "INNODB_TABLESPACES_ENCRYPTION" in verified.out
         reported = maria.migrator("report", "--databases", schema)
         assert reported.code == 0, reported
         assert "innodb_encrypt_log=OFF" in reported.out
@@ -124,6 +125,9 @@ def test_nothing_else_is_done_yet(maria: Maria) -> None:
         assert "in the background" in ran.out + ran.err
     assert maria.rows(SETTINGS) == before
     assert ("migrator",) not in maria.rows("SHOW DATABASES")
+    maria.run(f"CREATE TABLE {schema}.a (id INT) ENGINE = Aria")
     files = maria.migrator("verify", "--files", "--databases", schema)
+    as_json = maria.migrator("verify", "--databases", schema, "--format=json")
+    assert "no query tells which tables of Aria" in as_json.out
     assert "cannot be read yet" in files.out
     assert files.code == 1
