@@ -26,6 +26,7 @@ from migrator.planner.control import Control, Wishes
 from migrator.planner.privileges import RIGHTS, Level, account_text
 from migrator.sql import journal as say
 from migrator.sql.names import quote
+from migrator.sql.statement import Sql
 from migrator.sql_errors import LOCK_WAIT, SqlError
 
 SCHEMA: Final = "migrator"
@@ -37,6 +38,12 @@ _NO_SUCH_SCHEMA: Final = 1049
 _NO_SUCH_TABLE: Final = 1146
 _DENIED: Final = frozenset({1044, 1142, 1227, 1370})
 _EXISTS: Final = frozenset({1007})
+
+
+def _patiently(session: Session, statement: Sql) -> None:
+    """Send what is safe to repeat, and again where it waits for another run that makes the same: for that one the disk
+    may be slow, and lock_wait_timeout is 1 s."""
+    session.transaction(lambda again: again.run(statement))
 
 
 class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, JournalProgress):
@@ -51,9 +58,14 @@ class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, Journ
     # -- being there ----------------------------------------------------------------------------
 
     def exists(self, session: Session) -> bool:
-        """True if there is a journal of this format; raises `OwnerUnknown` if the schema holds something else."""
+        """True if there is a journal of this format; raises `OwnerUnknown` if the schema holds something else.
+
+        Waits some seconds for whoever keeps it locked: another run that makes it, a backup. Not within a transaction.
+        """
         try:
-            row = session.row(f"SELECT format, server_uuid FROM {self._at}.meta WHERE id = 1")
+            row = session.transaction(
+                lambda again: again.row(f"SELECT format, server_uuid FROM {self._at}.meta WHERE id = 1")
+            )
         except SqlError as error:
             if error.number == _NO_SUCH_SCHEMA:
                 return False
@@ -100,18 +112,19 @@ class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, Journ
             self.encrypt_new_tables(session, encrypt=False)  # a run that died may have left it so
             return False
         try:
-            session.run(say.create_schema(self.schema))
+            _patiently(session, say.create_schema(self.schema))
         except SqlError as error:
             if error.number in _DENIED:
                 raise self._denied(session, error) from None
             if error.number not in _EXISTS:
                 raise
         for statement in say.create_tables(self.schema):
-            session.run(statement)
-        session.run(
+            _patiently(session, statement)
+        made = Sql(
             f"INSERT INTO {self._at}.meta VALUES (1, %s, %s, %s) ON DUPLICATE KEY UPDATE id = id",
             (say.FORMAT, tool_version, session.server_uuid),
         )
+        _patiently(session, made)
         return True
 
     def encrypt_new_tables(self, session: Session, *, encrypt: bool) -> None:

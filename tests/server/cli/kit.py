@@ -119,14 +119,20 @@ class Desk:
         return held
 
     def start(self, command: str, *arguments: object, stdout: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-        """Start a command, with its output in a file or nowhere; whoever calls this ends it."""
-        return subprocess.Popen(
-            self._words(command, arguments, None),
-            env=_environment(self.folder, {}),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout or subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        """Start a command, its output in a file or nowhere, its errors in `errors`; whoever calls this ends it."""
+        with self.errors.open("ab") as errors:
+            return subprocess.Popen(
+                self._words(command, arguments, None),
+                env=_environment(self.folder, {}),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or subprocess.DEVNULL,
+                stderr=errors,
+            )
+
+    @property
+    def errors(self) -> Path:
+        """What commands that were started have said on stderr, all in one file."""
+        return self.folder / "errors"
 
     def on_terminal(self, command: str, *arguments: object, columns: int, lines: int) -> Terminal:
         """Start a command on a terminal of this size."""

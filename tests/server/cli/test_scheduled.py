@@ -139,7 +139,13 @@ def test_two_at_once_again_and_again(desk: Desk) -> None:
     with closing(desk.connect(autocommit=False)) as somebody, somebody.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM t")  # the table cannot be swapped before all have begun
         calls = [desk.start("apply", plan) for _ in range(3)]
-        until(lambda: [call.poll() for call in calls].count(75) == 2, "two have ended with 75", seconds=WAIT_SECONDS)
+
+        def two_have_ended() -> bool:
+            codes = [call.poll() for call in calls]
+            assert set(codes) <= {None, 75}, (codes, desk.errors.read_text())
+            return codes.count(75) == 2
+
+        until(two_have_ended, "two have ended with 75", seconds=WAIT_SECONDS)
     assert sorted(call.wait(WAIT_SECONDS) for call in calls) == [0, 75, 75]
     desk.assert_done()
     assert desk.server.rows(f"SELECT COUNT(*) FROM {JOURNAL}.runs") == [(1,)]
