@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from migrator.db import Row, Session
-from migrator.inventory.catalog import OF
-from migrator.model import Check, Column, Key, KeyPart, Segment, TableName, Trigger
+from migrator.inventory.ask import DENIED
+from migrator.inventory.catalog import OF, Catalog
+from migrator.model import Check, Column, Family, Key, KeyPart, Segment, TableName, Trigger
+from migrator.sql_errors import SqlError
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,8 +64,18 @@ def read_parts(session: Session, names: set[TableName]) -> Parts:
         triggers=_by_table(rows_about(session, names, _TRIGGERS), _trigger),
         checks=_by_table(rows_about(session, names, catalog.checks), _check),
         partitions=_by_table(rows_about(session, names, _PARTITIONS), _partition),
-        histograms=_by_table(rows_about(session, names, catalog.histograms), lambda row: str(row[2])),
+        histograms=_by_table(_histograms(session, names, catalog), lambda row: str(row[2])),
     )
+
+
+def _histograms(session: Session, names: set[TableName], catalog: Catalog) -> list[Row]:
+    """MariaDB has them in a table of its own, and refuses who may not read it; then none is known."""
+    try:
+        return rows_about(session, names, catalog.histograms)
+    except SqlError as error:
+        if session.family is not Family.MARIADB or error.number not in DENIED:
+            raise
+        return []
 
 
 def rows_about(session: Session, names: set[TableName], statement: str) -> list[Row]:

@@ -111,6 +111,27 @@ def test_with_all_options_nothing_of_it_is_open(version: str, tmp_path: Path) ->
     }  # fmt: skip
 
 
+def test_an_account_with_few_rights(maria: Maria) -> None:
+    """With PROCESS and SELECT on a schema all that reads is done; what nobody may see is said."""
+    user = f"u_{maria.schema[-6:]}"
+    maria.run(
+        f"CREATE TABLE {maria.schema}.t (id INT PRIMARY KEY)",
+        f"CREATE USER {user} IDENTIFIED BY 'few'",
+        f"GRANT PROCESS ON *.* TO {user}",
+        f"GRANT SELECT ON {maria.schema}.* TO {user}",
+    )
+    try:
+        few = maria.options(user, "few")
+        for command in ("audit", "verify", "report"):
+            ran = maria.migrator(command, "--databases", maria.schema, options=few)
+            assert ran.code == 1, ran
+            assert f"{maria.schema}.t" in ran.out
+        made = maria.migrator("plan", "-o", maria.folder / "few.yaml", "--databases", maria.schema, options=few)
+        assert made.code == 1, made
+    finally:
+        maria.run(f"DROP USER {user}")
+
+
 def test_nothing_else_is_done_yet(maria: Maria) -> None:
     """A plan is made and stops a run; apply touches nothing and says where to read on. Files are not judged."""
     schema, plan = maria.schema, maria.folder / "plan.yaml"
