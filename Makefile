@@ -56,8 +56,8 @@ test-methods: $(STAMP)  ## relay, conversion and rollback in all that can happen
 test-topology: $(STAMP)  ## replicas, groups, failover: 8 minutes
 	$(PYTEST) -n 2 --dist worksteal tests/server/topology
 
-test-mariadb: $(STAMP)  ## what is different on MariaDB: 2 minutes (the first run downloads MariaDB)
-	$(PYTEST) tests/server/test_provider_mariadb.py tests/server/mariadb
+test-mariadb: $(STAMP)  ## what is different on MariaDB: 4 minutes (the first run downloads MariaDB)
+	$(PYTEST) -n 2 --dist worksteal tests/server/test_provider_mariadb.py tests/server/mariadb
 
 test-faults: $(STAMP)  ## every fault in every phase, and the table of outcomes in docs/faults.md: 15 minutes
 	$(PYTEST) -n 2 --dist worksteal -o junit_family=xunit1 --junitxml=build/faults.xml tests/server/faults

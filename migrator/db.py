@@ -29,6 +29,8 @@ Row = tuple[Any, ...]
 
 log = logging.getLogger(__name__)
 
+_NEEDS_A_RIGHT: Final = 1227
+
 SESSION_VARIABLES: Final[tuple[tuple[str, str], ...]] = (
     # What is stored must be copied, legal by today's mode or not; 0 in an AUTO_INCREMENT column must stay 0.
     # Without ALLOW_INVALID_DATES a stored 31 February cannot be named as a place in a key (1525, seen on 9.7.4).
@@ -218,6 +220,8 @@ class Session:
         if self.family is Family.MYSQL:
             # Exactly the roles that triggers of ours will run with: a definer has its default roles only.
             self.run("SET ROLE DEFAULT")  # MariaDB does it at each connection, and knows no such statement
+        else:
+            self._keep_out_of_the_binlog()
         if not self._variables:
             known = {str(name) for (name, _) in self.rows("SHOW SESSION VARIABLES")}
             self._variables = tuple(f"SESSION {name} = {value}" for name, value in SESSION_VARIABLES if name in known)
@@ -234,6 +238,17 @@ class Session:
         self.server_uuid = found
         if self._guard is not None:
             self._guard(self)
+
+    def _keep_out_of_the_binlog(self) -> None:
+        """On MariaDB, where nothing of ours replicates: the journal is of this server alone, as its settings are.
+
+        Without the right to (BINLOG ADMIN) nothing is written: a gate says so before.
+        """
+        try:
+            self.run("SET SESSION sql_log_bin = 0")
+        except SqlError as error:
+            if error.number != _NEEDS_A_RIGHT:
+                raise
 
     def _identity(self) -> str:
         """The server's own id; MariaDB has none that is kept with its data, so one is made of where it lies.

@@ -52,6 +52,7 @@ class Method(StrEnum):
     TABLESPACE = "tablespace"
     CONVERT = "convert"
     SETTING = "setting"
+    BACKGROUND = "background"
     SKIP = "skip"
     REFUSE = "refuse"
 

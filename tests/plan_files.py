@@ -223,6 +223,59 @@ def example_plan() -> Plan:
     return make_plan(INVENTORY, policy, DEFINITIONS, measured, scope=Scope(ignore_databases=("test*",)))
 
 
+MARIADB: Final = Inventory(
+    server=replace(
+        SERVER,
+        server_uuid="2c0d1f3a-6f0e-51f0-9a3c-02420a000107",
+        flavour=Flavour.MARIADB,
+        version=(11, 8, 6),
+        version_text="11.8.6-MariaDB-log",
+        version_comment="MariaDB Server",
+        host="db7.example.com",
+        keyring=Keyring("hashicorp_key_management", "plugin", active=True, has_master_key=True),
+        variables={
+            "log_bin": "ON",
+            "innodb_encrypt_tables": "OFF",
+            "innodb_encryption_threads": "0",
+            "innodb_encryption_rotate_key_age": "1",
+            "innodb_encryption_rotation_iops": "100",
+            "innodb_default_encryption_key_id": "1",
+            "innodb_page_size": "16384",
+        },
+        members=(),
+    ),
+    schemas=(Schema("shop", default_encryption=False),),
+    tables=(
+        _table("shop.baskets", 20, (_ID,), engine="Aria", segments=()),
+        _table("shop.orders", 1200, (_ID, _column("customer", "bigint unsigned"))),
+        _table("shop.public", 4, (_ID,), create_options="`ENCRYPTED`=NO"),
+    ),
+    tablespaces=(
+        Tablespace(0, "innodb_system", TablespaceKind.SYSTEM, encrypted=False, file_bytes=76 * MIB),
+        Tablespace(
+            sum(map(ord, "shop.orders")),
+            "shop/orders",
+            TablespaceKind.FILE_PER_TABLE,
+            encrypted=False,
+            file_bytes=1210 * MIB,
+        ),
+        Tablespace(
+            sum(map(ord, "shop.public")),
+            "shop/public",
+            TablespaceKind.FILE_PER_TABLE,
+            encrypted=False,
+            file_bytes=5 * MIB,
+        ),
+    ),
+    read_at="2026-05-01T12:00:00.000000Z",
+)
+
+
+def mariadb_plan() -> Plan:
+    """The same of a MariaDB, whose own threads do it."""
+    return make_plan(MARIADB, Policy(), {})
+
+
 def reviewed(text: str) -> str:
     """The same file after review; raises `ValueError` if a place that the review changes is not there once."""
     for old, new in REVIEW:
@@ -235,7 +288,12 @@ def reviewed(text: str) -> str:
 def files() -> dict[str, str]:
     """Everything that lies in plans/, by name."""
     text = SCHEMA_LINE + plan_text(example_plan())
-    return {"plan.schema.json": schema_text(), "example.yaml": text, "example-reviewed.yaml": reviewed(text)}
+    return {
+        "plan.schema.json": schema_text(),
+        "example.yaml": text,
+        "example-reviewed.yaml": reviewed(text),
+        "example-mariadb.yaml": SCHEMA_LINE + plan_text(mariadb_plan()),
+    }
 
 
 if __name__ == "__main__":

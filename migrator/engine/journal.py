@@ -22,6 +22,7 @@ from migrator.engine.journal_ranges import JournalRanges
 from migrator.engine.journal_rotations import JournalRotations
 from migrator.engine.journal_steps import JournalSteps
 from migrator.errors import MissingPrivilege, OwnerUnknown
+from migrator.model import Family
 from migrator.planner.control import Control, Wishes
 from migrator.planner.privileges import RIGHTS, Level, account_text
 from migrator.sql import journal as say
@@ -112,13 +113,13 @@ class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, Journ
             self.encrypt_new_tables(session, encrypt=False)  # a run that died may have left it so
             return False
         try:
-            _patiently(session, say.create_schema(self.schema))
+            _patiently(session, say.create_schema(self.schema, session.family))
         except SqlError as error:
             if error.number in _DENIED:
                 raise self._denied(session, error) from None
             if error.number not in _EXISTS:
                 raise
-        for statement in say.create_tables(self.schema):
+        for statement in say.create_tables(self.schema, session.family):
             _patiently(session, statement)
         made = Sql(
             f"INSERT INTO {self._at}.meta VALUES (1, %s, %s, %s) ON DUPLICATE KEY UPDATE id = id",
@@ -134,6 +135,8 @@ class Journal(JournalSteps, JournalRanges, JournalNames, JournalRotations, Journ
         tablespace can be copied (3825). An exclusive metadata lock on the schema, where only we are. Nobody relies on
         it: what is made is looked at. So where it is refused, it stays as it is.
         """
+        if session.family is Family.MARIADB:
+            return  # it has no default of a schema, and nothing is copied there
         now = session.value(
             "SELECT DEFAULT_ENCRYPTION FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s", (self.schema,)
         )

@@ -140,7 +140,7 @@ def _reviewed(
     if step.kind == "tablespace" and step.changes_something:
         said = tablespace(step.tablespace_name, len(step.facts.tables))
     elif step.kind == "setting" and step.changes_something:
-        said = setting_said(step)
+        said = setting_said(step, plan.defaults.workers)
     elif step.table in tables and step.changes_something:
         table = tables[step.table]
         told = {Method.SHADOW_COPY, Method.TABLESPACE_RELAY}

@@ -12,6 +12,7 @@ from typing import Final
 from migrator.clock import Clock
 from migrator.db import Session
 from migrator.engine.aside import Aside, postponed
+from migrator.engine.background import encrypt_in_background, is_encrypted
 from migrator.engine.bounds import Bounds
 from migrator.engine.clean import give_up
 from migrator.engine.convert import UNCOMPARED, convert, wait_out_conversion
@@ -417,13 +418,18 @@ def _setting(run: Run, step: Step, listen: Listener) -> str:
     """One setting; gives why there is nothing to do any more, or ''."""
     for _ in range(LINKS):
         try:
-            if is_set(run.session, step):
+            in_background = step.method is Method.BACKGROUND
+            if is_encrypted(run.session) if in_background else is_set(run.session, step):
                 if open_step := run.journal.open_step(run.session, step.noted_as, kind=step.kind):
                     run.journal.close_step(run.session, open_step.id, "done")
                 return "already on"
-            before, where = was_before(run.session, step), where_it_is(run.session, step)
+            before = "" if in_background else was_before(run.session, step)
+            where = where_it_is(run.session, step)
             work = _begin_other(run, step, listen, source_ids=before, definition=where)
-            put(work, step)
+            if in_background:
+                encrypt_in_background(work)
+            else:
+                put(work, step)
             run.journal.close_step(run.session, work.step_id, "done")
             return ""
         except SqlError as error:

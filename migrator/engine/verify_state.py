@@ -11,6 +11,7 @@ from migrator.engine.journal_steps import StepRow
 from migrator.engine.setting import is_of
 from migrator.errors import MissingPrivilege
 from migrator.model import Flavour, Inventory, Table, TablespaceKind
+from migrator.planner.background import out_of_reach
 from migrator.planner.harden import is_on
 from migrator.planner.plan import Scope
 from migrator.report.values import Proof
@@ -86,6 +87,8 @@ def _of_table(table: Table, flavour: Flavour, *, expected: bool, why: str) -> Pr
         why = f"{table.engine} has no encryption of its own"
         if flavour is Flavour.MARIADB and table.engine == "Aria":
             why = "no query tells which tables of Aria are encrypted: counted as in clear"
+    if flavour is Flavour.MARIADB and (found := out_of_reach(table)) and table.segments:
+        why = why or found.message
     return Proof(
         name=str(table.name),
         encrypted=table.encrypted,

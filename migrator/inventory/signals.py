@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from migrator.db import Session
+from migrator.model import Family
 from migrator.sql.names import quote
 from migrator.sql_errors import SqlError
 
@@ -24,6 +25,9 @@ QUERY_SECONDS: Final = 2.0
 
 _REDO: Final = ("Innodb_redo_log_current_lsn", "Innodb_redo_log_checkpoint_lsn", "Innodb_redo_log_capacity_resized")
 """From 8.0.30 on."""
+_MARIADB_REDO: Final = ("Innodb_checkpoint_age", "Innodb_checkpoint_max_age")
+_HISTORY: Final = "Innodb_history_list_length"
+"""Of MariaDB, from 10.5 on (manual: InnoDB Status Variables)."""
 _SEQUENCE: Final = re.compile(r"^Log sequence number\s+(\d+)$", flags=re.MULTILINE)
 _CHECKPOINT: Final = re.compile(r"^Last checkpoint at\s+(\d+)$", flags=re.MULTILINE)
 
@@ -57,12 +61,18 @@ def _is_number(text: str) -> bool:
 
 def read_history_list(session: Session) -> float | None:
     """Transactions whose old row versions are not purged yet; None where the server does not count them."""
+    if session.family is Family.MARIADB:
+        return read_counters(session, [_HISTORY]).get(_HISTORY)
     row = session.row("SELECT COUNT, STATUS FROM information_schema.INNODB_METRICS WHERE NAME = 'trx_rseg_history_len'")
     return float(row[0]) if row is not None and str(row[1]).lower() == "enabled" else None
 
 
 def read_checkpoint_age(session: Session) -> float | None:
     """How much of the redo log's capacity waits for a checkpoint, from 0 to 1."""
+    if session.family is Family.MARIADB:
+        found = read_counters(session, _MARIADB_REDO)
+        age, most = (found.get(name) for name in _MARIADB_REDO)
+        return age / most if age is not None and most else None
     found = read_counters(session, _REDO)
     if len(found) == len(_REDO):
         current, checkpoint, capacity = (found[name] for name in _REDO)

@@ -11,6 +11,7 @@ from typing import Final
 
 from migrator.model import Finding, Flavour, Table
 from migrator.planner.around import Around, Check, finding, shown
+from migrator.planner.background import out_of_reach
 from migrator.planner.copy import (
     check_names,
     data_directory,
@@ -107,21 +108,12 @@ def not_per_table(table: Table, around: Around) -> Finding | None:
     """Managed services and NDB encrypt below the tables, or not at all."""
     flavour = around.server.flavour
     if flavour is Flavour.MARIADB:
-        return _of_mariadb(table)
+        return out_of_reach(table)
     if flavour not in ENCRYPTED_BELOW:
         return None
     remedy = f"migrator runbook {flavour}"
     message = f"{flavour.upper()} encrypts {ENCRYPTED_BELOW[flavour]}, not table by table"
     return finding(table, "not-per-table", message, remedy, blocks=True)
-
-
-def _of_mariadb(table: Table) -> Finding:
-    """What its manual says (Data-at-Rest Encryption); tried on 10.11.18 and 11.8.6."""
-    if table.engine not in {"InnoDB", "Aria"}:
-        message = f"engine {table.engine} cannot encrypt"
-        return finding(table, "not-innodb", message, "convert it to InnoDB, or leave it out", blocks=True)
-    message = "MariaDB encrypts in the background, which this version does not drive"
-    return finding(table, "in-background", message, "`migrator audit` has the statements", blocks=True)
 
 
 def unreadable(table: Table, around: Around) -> Finding | None:

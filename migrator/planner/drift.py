@@ -275,7 +275,7 @@ def _new(plan: Plan, inventory: Inventory, around: Around) -> list[Finding]:
         for t in inventory.tables
         if t.name not in known
         and plan.scope.wants(t.name)
-        and choose(t, around.server, plan.policy, around).method is not Method.SKIP
+        and choose(t, around.server, plan.policy, around).method not in {Method.SKIP, Method.BACKGROUND}
     ]
     found += [
         Finding("tablespace-new", "is not in the plan, and in clear", remedy, subject=t.name)

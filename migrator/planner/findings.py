@@ -78,10 +78,14 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "the [runbook](runbooks.md): `migrator runbook rds`, `aurora` or `ndb`",
         ),
         _stops(
-            "in-background",
-            "MariaDB encrypts InnoDB tables in the background, and Aria tables when they are rebuilt; this version"
-            " reads such servers and does not drive that.",
-            "[by hand](mariadb.md#encrypting-by-hand)",
+            "aria",
+            "On MariaDB: Aria encrypts a table when it is made or rebuilt, and never in the background.",
+            "the statement that is shown, in a maintenance window",
+        ),
+        _stops(
+            "says-encrypted-no",
+            "On MariaDB: it was made with `ENCRYPTED=NO`, so nothing in the background encrypts it.",
+            "the statement that is shown, in a maintenance window",
         ),
         _stops("data-directory", "DATA DIRECTORY: `LIKE` does not keep it, the copy would lie elsewhere.", "by hand"),
         _stops(
@@ -297,7 +301,7 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
     "servers refused": (
         _stops(
             "flavour",
-            "MariaDB, RDS, Aurora, NDB: encryption is not per table there, or not ours to do.",
+            "RDS, Aurora, NDB: encryption is not per table there, or not ours to do; for `rotate-key` MariaDB, too.",
             "the message has the way that works there",
         ),
         _stops("version", "The server is older than 8.0.16.", "upgrade"),
@@ -446,6 +450,20 @@ CODES: Final[dict[str, tuple[Code, ...]]] = {
             "tables-hidden",
             "Tables of other engines than InnoDB are seen only with a privilege on them. The audit may be incomplete.",
             "`GRANT SELECT ON *.*`, if you want to be sure",
+        ),
+    ),
+    "on MariaDB": (
+        _goes_on(
+            "whole-server",
+            "The server's threads encrypt every InnoDB table, in scope or not.",
+            "edit the step to `skip`, if that is not wanted",
+        ),
+        _goes_on("age-is-zero", "`innodb_encryption_rotate_key_age` is 0, and the step sets it to 1."),
+        _goes_on("key-id", "`innodb_default_encryption_key_id` is not 1: with which key tables are encrypted."),
+        _goes_on(
+            "harden-by-hand",
+            "MariaDB's settings of logs and temporary files want a restart, so no step sets them.",
+            "`migrator audit` has the lines for the option file",
         ),
     ),
     "with --harden": (

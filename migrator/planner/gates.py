@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from migrator.model import Finding, Flavour, Method, Schema, Server
+from migrator.planner.background import encrypts_in_background, may_not
 from migrator.planner.plan import Attestations, Step
-from migrator.planner.privileges import JOURNAL_SCHEMA, SYSTEM_SCHEMAS, Need, grant, missing, needs_super
+from migrator.planner.privileges import JOURNAL_SCHEMA, SYSTEM_SCHEMAS, Need, grant, holds, missing, needs_super
 from migrator.planner.units import about
 from migrator.sql.settings import BINLOG, DEFAULT, PRIVILEGE_CHECK, VARIABLES
 
@@ -34,11 +35,6 @@ RUNBOOKS: Final[dict[Flavour, str]] = {
     Flavour.NDB: (
         "NDB encrypts per data node: EncryptedFileSystem=1, a password for each data node, then a rolling initial"
         " restart of each; RequireEncryptedBackup for backups; step by step: migrator runbook ndb"
-    ),
-    Flavour.MARIADB: (
-        "MariaDB encrypts in the background: an encryption plugin (file_key_management, hashicorp_key_management),"
-        " innodb_encrypt_tables=ON, innodb_encryption_threads above 0; this version reads such servers (audit, verify,"
-        " report) and does not drive that: docs/mariadb.md"
     ),
 }
 """What does the job where ENCRYPTION='Y' does not exist."""
@@ -72,8 +68,7 @@ def gates(
     members that have said that they have none.
     """
     asked = _Asked(server, attestations, steps or (), schemas, frozenset(confirmed), frozenset(refuted), journal_schema)
-    # Of a server on which nothing is begun only that is said.
-    asked_for = (_flavour,) if server.flavour is Flavour.MARIADB else GATES
+    asked_for = IN_BACKGROUND if encrypts_in_background(server) else GATES
     found = [finding for gate in asked_for for finding in gate(asked)]
     return tuple(sorted(found, key=lambda f: not f.blocks))
 
@@ -369,7 +364,10 @@ def _transport(asked: _Asked) -> Iterator[Finding]:
     variables = asked.server.variables
     if "require_secure_transport" in variables and not asked.server.variable_is_on("require_secure_transport"):
         message = "require_secure_transport is OFF: rows may travel in clear to applications and replicas"
-        yield Finding("plain-transport", message, "SET PERSIST require_secure_transport = ON, when all clients can TLS")
+        on = "SET PERSIST require_secure_transport = ON"
+        if encrypts_in_background(asked.server):
+            on = "require_secure_transport = ON in the option file and by SET GLOBAL"
+        yield Finding("plain-transport", message, f"{on}, when all clients can TLS")
 
 
 GATES: Final[tuple[Callable[[_Asked], Iterator[Finding]], ...]] = (
@@ -393,3 +391,48 @@ GATES: Final[tuple[Callable[[_Asked], Iterator[Finding]], ...]] = (
     _born_in_clear,
     _transport,
 )
+
+
+# -- where the server's own threads do it -----------------------------------------------------------
+
+IN_BACKGROUND_NEEDS: Final = (
+    ("PROCESS", "see how far the server is"),
+    ("SUPER", "SET GLOBAL innodb_encrypt_tables and the like"),
+    ("BINLOG ADMIN", "keep the journal out of the binary log: settings do not replicate, so each server has its own"),
+)
+"""Global privileges, and what for; seen on 10.11.18 and 11.8.6, by leaving out one at a time."""
+
+_OF_THE_JOURNAL: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP")
+
+
+def _in_background(asked: _Asked) -> Iterator[Finding]:
+    yield from may_not(asked.server, asked.steps)
+
+
+def _background_privileges(asked: _Asked) -> Iterator[Finding]:
+    server, schema = asked.server, asked.journal_schema
+    lacking = [(name, what) for name, what in IN_BACKGROUND_NEEDS if not holds(server, name)]
+    if lacking:
+        message = f"missing: {'; '.join(f'{name}: {what}' for name, what in lacking)}"
+        yield _blocks("missing-privilege", message, grant(server, [name for name, _ in lacking]))
+    if not holds(server, "SELECT", schema="performance_schema"):
+        message = "missing on performance_schema: SELECT: see what others do, and sessions of an earlier run"
+        remedy = grant(server, ["SELECT"], schema="performance_schema")
+        yield _blocks("missing-privilege", message, remedy, subject="performance_schema")
+    rights = [name for name in _OF_THE_JOURNAL if not holds(server, name, schema=schema)]
+    if rights:
+        message = f"missing on the journal's schema {schema}: {', '.join(rights)}"
+        yield _blocks("missing-privilege", message, grant(server, rights, schema=schema), subject=schema)
+
+
+IN_BACKGROUND: Final[tuple[Callable[[_Asked], Iterator[Finding]], ...]] = (
+    _in_background,
+    _keyring_backup,
+    _writable,
+    _force_recovery,
+    _wsrep,
+    _background_privileges,
+    _keyring_beside_data,
+    _transport,
+)
+"""Nothing is copied and nothing replicates, so replicas, triggers and metadata locks do not matter."""

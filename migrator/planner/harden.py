@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from migrator.model import Finding, Inventory, Member, Method, Schema, Server
-from migrator.planner.plan import SCHEMA_DEFAULT, Estimate, Policy, Scope, Step, fingerprint_of
+from migrator.planner.background import all_in_background, background_definition, encrypts_in_background
+from migrator.planner.plan import IN_BACKGROUND, SCHEMA_DEFAULT, Estimate, Policy, Scope, Step, fingerprint_of
 from migrator.sql.settings import BINLOG, DEFAULT, PRIVILEGE_CHECK, REDO, UNDO, encrypt_new_tables, switch_on
-from migrator.sql.story import Said, schema_default, setting
+from migrator.sql.story import Said, in_background, schema_default, setting
 
 _OFF: Final = frozenset({"", "OFF", "0", "FALSE"})
 """Percona Server knows other words than ON for some of them (MASTER_KEY)."""
@@ -79,8 +80,11 @@ def setting_steps(inventory: Inventory, policy: Policy, scope: Scope) -> Iterato
             yield _of_variable(variable, of, inventory.server)
 
 
-def plan_findings(policy: Policy, scope: Scope) -> tuple[Finding, ...]:
-    """What of `harden` this scope leaves out."""
+def plan_findings(policy: Policy, scope: Scope, server: Server) -> tuple[Finding, ...]:
+    """What of `harden` this scope, or this server, leaves out."""
+    if policy.harden and encrypts_in_background(server):
+        message = "the settings of MariaDB's logs and temporary files want a restart, so no step sets them"
+        return (Finding("harden-by-hand", message, "migrator audit has the lines for the option file"),)
     if "schemas" not in policy.harden or not scope.tables:
         return ()
     message = "the plan is for certain tables, so it changes no schema's default"
@@ -105,10 +109,12 @@ def _of_variable(variable: str, of: _Variable, server: Server) -> Step:
     return _step(variable, Method.SETTING, of.why, found, (statement.shown,), lines, estimate)
 
 
-def setting_said(step: Step) -> tuple[Said, ...]:
+def setting_said(step: Step, workers: int) -> tuple[Said, ...]:
     """What `apply` runs for the step, with its locks; and what is left to a person afterwards."""
     if step.schema_name:
         return schema_default(step.schema_name)
+    if step.setting_name == IN_BACKGROUND:
+        return in_background(step.workers or workers)
     return setting(step.setting_name, persist=is_persisted_by(step))
 
 
@@ -244,6 +250,8 @@ def setting_drift(step: Step, inventory: Inventory, changes: tuple[str, ...] | N
 
 def definition_now(step: Step, inventory: Inventory) -> tuple[str, ...] | None:
     """As it would be written into a plan now; None where the thing is gone."""
+    if step.setting_name == IN_BACKGROUND:
+        return background_definition(inventory.server)
     if not step.schema_name:
         server = inventory.server
         there = step.setting_name in server.variables and _used(server, step.setting_name)
@@ -254,6 +262,8 @@ def definition_now(step: Step, inventory: Inventory) -> tuple[str, ...] | None:
 
 def setting_is_on(step: Step, inventory: Inventory) -> bool:
     """True if it is as the step wants it."""
+    if step.setting_name == IN_BACKGROUND:
+        return all_in_background(inventory)
     if not step.schema_name:
         return is_on(inventory.server, step.setting_name)
     return any(one.name == step.schema_name and one.default_encryption for one in inventory.schemas)

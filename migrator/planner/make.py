@@ -22,6 +22,7 @@ from migrator.model import (
     TablespaceKind,
 )
 from migrator.planner.around import Around, look_around, our_triggers, real_bytes
+from migrator.planner.background import background_steps, encrypts_in_background
 from migrator.planner.checks import ENCRYPTED_BELOW
 from migrator.planner.drift import TABLESPACE_STEPS, definition, tablespace_definition, tablespace_in_scope
 from migrator.planner.gates import gates
@@ -84,7 +85,12 @@ def make_plan(
         and TableName("", space.name) not in around.owned  # of a relay that is under way
         and tablespace_in_scope(space, inventory, scope)
     ]
-    steps = run_order([*setting_steps(inventory, policy, scope), *of_spaces, *of_tables], defaults.order)
+    settings = (
+        background_steps(inventory, scope, defaults.workers)
+        if encrypts_in_background(inventory.server)
+        else setting_steps(inventory, policy, scope)
+    )
+    steps = run_order([*settings, *of_spaces, *of_tables], defaults.order)
     totals = _totals(steps, defaults, calibration)
     now = gates(
         inventory.server,
@@ -95,7 +101,7 @@ def make_plan(
         journal_schema=journal_schema,
     )
     # Who stands in the way of DDL at this moment says nothing about the moment of the run.
-    found = (*(f for f in now if not f.code.startswith("blocker-")), *plan_findings(policy, scope))
+    found = (*(f for f in now if not f.code.startswith("blocker-")), *plan_findings(policy, scope, inventory.server))
     plan = Plan(
         tool_version=tool_version,
         created_at=inventory.read_at,

@@ -11,6 +11,7 @@ from typing import Final
 
 from migrator.model import Finding, Key, Method, Server, Table, TablespaceKind
 from migrator.planner.around import Around, real_bytes
+from migrator.planner.background import encrypts_in_background
 from migrator.planner.checks import CHECKS, CONVERTIBLE, SKIPS, TABLESPACE_CHECKS, examine, not_per_table
 from migrator.planner.convert import CONVERT_CHECKS
 from migrator.planner.keys import key_text, usable_key
@@ -72,6 +73,8 @@ def _by_what_it_has(table: Table, server: Server, policy: Policy, around: Around
     below = not_per_table(table, around)
     if below:
         return Choice(Method.REFUSE, f"{below.message}.", (below,), key)
+    if encrypts_in_background(around.server):
+        return Choice(Method.BACKGROUND, "with the server's step: in place, while it is used.", (), key)
     if stays:
         return Choice(Method.REFUSE, f"{stays.message}.", (stays,), key)
     if table.tablespace_kind in {TablespaceKind.GENERAL, TablespaceKind.MYSQL}:

@@ -7,12 +7,14 @@ from itertools import groupby
 from typing import Final
 
 from migrator.model import Method, Table, TablespaceKind
-from migrator.planner.plan import SCHEMA_DEFAULT, Step
+from migrator.planner.plan import IN_BACKGROUND, SCHEMA_DEFAULT, Step
 from migrator.sql.settings import BINLOG, DEFAULT, PRIVILEGE_CHECK, REDO, UNDO
 
 _ACTS: Final = frozenset(Method) - {Method.SKIP, Method.REFUSE}
 
-_SETTINGS: Final = {name: n for n, name in enumerate((BINLOG, REDO, UNDO, SCHEMA_DEFAULT, DEFAULT, PRIVILEGE_CHECK))}
+_SETTINGS: Final = {
+    name: n for n, name in enumerate((BINLOG, REDO, UNDO, IN_BACKGROUND, SCHEMA_DEFAULT, DEFAULT, PRIVILEGE_CHECK))
+}
 
 SMALL_BYTES: Final = 64 * 2**20
 """Copies of tables up to this are done side by side: what they take is as much DDL and waiting as copying."""

@@ -21,6 +21,7 @@ from migrator.model import Finding, Flavour, Method, TableName
 from migrator.planner.throttle import Limits, parse_address, parse_loads
 from migrator.planner.units import ByteCount, Days, Hours, Seconds, WholeSeconds
 from migrator.planner.windows import parse_window
+from migrator.sql import background
 from migrator.sql.settings import VARIABLES
 
 FORMAT: Final = 1
@@ -364,7 +365,10 @@ OF_TABLES: Final = frozenset({Method.SHADOW_COPY, Method.TABLESPACE_RELAY, Metho
 SCHEMA_DEFAULT: Final = "DEFAULT ENCRYPTION"
 """What `setting_name` says for a schema; it is no variable of the server's."""
 
-_OF_SETTINGS: Final = frozenset({Method.SETTING, Method.SKIP})
+IN_BACKGROUND: Final = background.TABLES
+"""What `setting_name` says where the server's own threads encrypt everything."""
+
+_OF_SETTINGS: Final = frozenset({Method.SETTING, Method.BACKGROUND, Method.SKIP})
 
 
 class Step(_Part):
@@ -409,7 +413,8 @@ class Step(_Part):
             raise ValueError("a step of kind tablespace needs tablespace_name and neither schema_name nor table_name")
         if (self.kind == "setting") != bool(self.setting_name):
             raise ValueError("a step of kind setting needs setting_name, and no other step has one")
-        if self.kind == "setting" and self.setting_name not in ((SCHEMA_DEFAULT,) if self.schema_name else VARIABLES):
+        known = (SCHEMA_DEFAULT,) if self.schema_name else (*VARIABLES, IN_BACKGROUND)
+        if self.kind == "setting" and self.setting_name not in known:
             raise ValueError(f"no setting of a {'schema' if self.schema_name else 'server'}: {self.setting_name!r}")
         if self.kind == "setting" and (self.table_name or self.tablespace_name):
             raise ValueError("a step of kind setting has neither table_name nor tablespace_name")
@@ -417,9 +422,14 @@ class Step(_Part):
             self.kind != "setting" and self.method is Method.SETTING
         ):
             raise ValueError(f"a {self.kind} cannot be done by {self.method}")
+        if self.kind == "setting" and (self.setting_name, self.method) not in {
+            (self.setting_name, Method.SKIP),
+            (self.setting_name, Method.BACKGROUND if self.setting_name == IN_BACKGROUND else Method.SETTING),
+        }:
+            raise ValueError(f"{self.name} cannot be done by {self.method}")
         if self.kind == "table" and self.method is Method.TABLESPACE and not self.tablespace_name:
             raise ValueError("a table with the method tablespace needs tablespace_name: the step that encrypts it")
-        if self.kind == "tablespace" and self.method in OF_TABLES:
+        if self.kind == "tablespace" and self.method in OF_TABLES | {Method.BACKGROUND}:
             raise ValueError(f"a tablespace cannot be done by {self.method}")
         if self.fingerprint and self.fingerprint != fingerprint_of(self.definition):
             raise ValueError("definition and fingerprint do not belong together: one of them was edited")
@@ -444,9 +454,10 @@ class Step(_Part):
 
     @property
     def changes_something(self) -> bool:
-        """True if this step itself runs statements; a table in a tablespace step does not."""
-        acts = self.method in OF_TABLES or self.method in {Method.TABLESPACE, Method.SETTING}
-        return acts and not (self.kind == "table" and self.method is Method.TABLESPACE)
+        """True if this step itself runs statements; a table that another step encrypts does not."""
+        if self.kind == "table":
+            return self.method in OF_TABLES
+        return self.method in {Method.TABLESPACE, Method.SETTING, Method.BACKGROUND}
 
 
 class Totals(_Part):

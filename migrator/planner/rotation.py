@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from migrator.model import Blocker, Finding, Flavour, Server
+from migrator.planner.background import encrypts_in_background
 from migrator.planner.gates import gates
 from migrator.planner.plan import Attestations
 from migrator.planner.privileges import JOURNAL_SCHEMA, Need, holds, missing
@@ -52,6 +53,8 @@ ELSEWHERE: Final[dict[Flavour, str]] = {
     " means another cluster: migrator runbook aurora",
     Flavour.NDB: "data nodes get new keys and another password by a rolling initial restart: migrator runbook ndb; this"
     " SQL node's own InnoDB keys are rotated by hand",
+    Flavour.MARIADB: "rotate at the key server (a plugin such as hashicorp_key_management): with threads, and"
+    " innodb_encryption_rotate_key_age above 0, pages follow; keys of file_key_management have one version",
 }
 
 
@@ -86,6 +89,11 @@ def takes_no_writes(server: Server) -> bool:
 
 def rotation_gates(asked: Asked) -> tuple[Finding, ...]:
     """Everything that speaks against it, blocking findings first."""
+    if encrypts_in_background(asked.server):
+        message = (
+            "MariaDB has no master key: its encryption plugin gives each key a version, and pages follow a new one"
+        )
+        return (Finding("flavour", message, ELSEWHERE[Flavour.MARIADB], blocks=True),)
     relevant = OF_INNODB if "innodb" in asked.which else OF_ALL
     found = [
         *(

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from migrator.model import Family
 from migrator.sql.names import quote
 from migrator.sql.statement import Sql
 
 FORMAT: Final = 5
 """Version of these tables; a journal of another version is refused."""
 
-_END: Final = (
-    "ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y'"
-    " DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"
-)
+_CHARSET: Final = "DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin"
+_END: Final = {
+    Family.MYSQL: f"ENGINE = InnoDB TABLESPACE = innodb_file_per_table ENCRYPTION = 'Y' {_CHARSET}",
+    Family.MARIADB: f"ENGINE = InnoDB ENCRYPTED = YES {_CHARSET}",
+}
 _TIME: Final = "DATETIME(6)"
 
 TABLES: Final[dict[str, str]] = {
@@ -70,10 +72,12 @@ TABLES: Final[dict[str, str]] = {
 }
 
 
-def create_schema(schema: str) -> Sql:
+def create_schema(schema: str, family: Family = Family.MYSQL) -> Sql:
     """The journal's schema. Its tables are encrypted each by itself: shadows begin here, and CREATE TABLE ... LIKE
-    of a table in a plain shared tablespace is refused (3825) where the schema's default is Y."""
-    return Sql(f"CREATE SCHEMA {quote(schema)} DEFAULT CHARACTER SET utf8mb4 DEFAULT ENCRYPTION = 'N'")
+    of a table in a plain shared tablespace is refused (3825) where the schema's default is Y. MariaDB has no such
+    default."""
+    in_clear = "" if family is Family.MARIADB else " DEFAULT ENCRYPTION = 'N'"
+    return Sql(f"CREATE SCHEMA {quote(schema)} DEFAULT CHARACTER SET utf8mb4{in_clear}")
 
 
 def default_encryption(schema: str, *, encrypt: bool) -> Sql:
@@ -81,10 +85,11 @@ def default_encryption(schema: str, *, encrypt: bool) -> Sql:
     return Sql(f"ALTER SCHEMA {quote(schema)} DEFAULT ENCRYPTION = '{'Y' if encrypt else 'N'}'")
 
 
-def create_tables(schema: str) -> tuple[Sql, ...]:
+def create_tables(schema: str, family: Family = Family.MYSQL) -> tuple[Sql, ...]:
     """All tables of the journal, and the rows that are always there. Safe to repeat."""
     made = [
-        Sql(f"CREATE TABLE IF NOT EXISTS {quote(schema)}.{name} ({columns}) {_END}") for name, columns in TABLES.items()
+        Sql(f"CREATE TABLE IF NOT EXISTS {quote(schema)}.{name} ({columns}) {_END[family]}")
+        for name, columns in TABLES.items()
     ]
     made.append(
         Sql(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from migrator.model import Key, Method, Table, TableName
 from migrator.sql import relay as say
+from migrator.sql.background import AGE, TABLES, THREADS, set_global
 from migrator.sql.convert import convert_table, digest
 from migrator.sql.copy import compare_part, copy_part, drain_delete, drain_forget, drain_insert, lock_for_switch
 from migrator.sql.keys import KeyColumn, key_columns
@@ -243,6 +244,17 @@ def setting(variable: str, *, persist: bool) -> tuple[Said, ...]:
         first, *others = empty_undo(["<each>"])
         said += [_said("by hand", f"{first}  -- by you, after the last table"), *(_said("by hand", o) for o in others)]
     return tuple(said)
+
+
+def in_background(threads: int) -> tuple[Said, ...]:
+    """What `apply` has MariaDB's own threads do."""
+    nothing = "nothing: pages are changed in memory and written encrypted, while the tables are used"
+    longest = "as long as it takes: each page is read once, innodb_encryption_rotation_iops of them a second from disk"
+    return (
+        _said("setting", set_global(AGE, 1), "nothing", ""),
+        _said("setting", set_global(TABLES, "ON"), "nothing", ""),
+        _said("background", set_global(THREADS, threads), nothing, longest),
+    )
 
 
 def schema_default(schema: str) -> tuple[Said, ...]:

@@ -33,7 +33,7 @@ def test_every_feature_has_its_row_and_every_method_its_column() -> None:
     heads = [row for row in rows() if row[0] == "feature"]
     assert {tuple(head[1:]) for head in heads} == {tuple(f"`{method}`" for method in WAYS)}
     assert [row[0] for row in rows() if row[0] != "feature"] == [in_a_cell(feature.name) for feature in FEATURES]
-    assert set(WAYS) == set(Method) - {Method.SETTING, Method.SKIP, Method.REFUSE} | {IN_ONE_MOMENT}
+    assert set(WAYS) == set(Method) - {Method.SETTING, Method.BACKGROUND, Method.SKIP, Method.REFUSE} | {IN_ONE_MOMENT}
 
 
 def test_no_cell_is_empty() -> None:

@@ -68,7 +68,7 @@ def test_each_gate_closes_by_itself(code: str) -> None:
     assert blocking(CLOSED[code]) == {code}
 
 
-@pytest.mark.parametrize("flavour", [Flavour.MARIADB, Flavour.RDS, Flavour.AURORA, Flavour.NDB])
+@pytest.mark.parametrize("flavour", [Flavour.RDS, Flavour.AURORA, Flavour.NDB])
 def test_other_flavours_get_their_runbook_and_nothing_else(flavour: Flavour) -> None:
     """Where ENCRYPTION='Y' does not exist, the keyring and the version do not matter."""
     server = a_server(flavour=flavour, version=(5, 7, 0), keyring=a_keyring(kind="none", active=False))

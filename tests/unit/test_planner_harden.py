@@ -174,7 +174,7 @@ def test_what_lasts() -> None:
     assert forgotten.sql == ("SET GLOBAL innodb_undo_log_encrypt = ON",)
     (finding,) = [one for one in forgotten.findings if one.code == "not-persisted"]
     assert "innodb_undo_log_encrypt = ON" in finding.remedy
-    assert setting_said(forgotten)[0].text == forgotten.sql[0]
+    assert setting_said(forgotten, 4)[0].text == forgotten.sql[0]
 
 
 def test_the_notes() -> None:

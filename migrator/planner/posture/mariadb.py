@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from migrator.model import Inventory, Table, TablespaceKind
+from migrator.planner.background import says_no
 from migrator.planner.checks import NO_DATA_ENGINES
 from migrator.planner.posture import at_rest, keys, logs, page_logs, temporary
 from migrator.planner.posture.at_rest import few
@@ -112,11 +113,6 @@ def _tables(inventory: Inventory) -> Place:
         closes += [f"ALTER TABLE {_name(table)} ENGINE = Aria ROW_FORMAT = PAGE;" for table in aria]
     place = at_rest.tables_place(inventory)
     return replace(place, closes=(*closes, *_others(clear)))
-
-
-def says_no(table: Table) -> bool:
-    """True if it was made with ENCRYPTED=NO: nothing in the background encrypts it."""
-    return "`encrypted`=no" in table.create_options.lower()
 
 
 def _others(clear: list[Table]) -> list[str]:
