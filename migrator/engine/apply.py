@@ -36,7 +36,8 @@ from migrator.engine.work import Work, tell_event, work_left
 from migrator.errors import MigratorError, OutsideWindow
 from migrator.events import Listener, RunEnded, RunStarted, together
 from migrator.inventory import read_inventory
-from migrator.model import Inventory, Method, Server
+from migrator.model import Inventory, Member, Method, Server
+from migrator.planner.background import encrypts_in_background
 from migrator.planner.drift import LEFT_IN_CLEAR
 from migrator.planner.failover import Former
 from migrator.planner.file import plan_hash
@@ -155,7 +156,7 @@ def apply(
             course.closed(closed)
         with (
             nullcontext() if closed else throttling(throttle),
-            watching_members(own, lease, inventory.server.members, clock),
+            watching_members(own, lease, _that_get_it(inventory.server), clock),
             sampling(sampler),
         ):
             steps = _steps(run, course, tender, inventory.server)
@@ -240,6 +241,11 @@ def _note_end(run: Run, outcome: Outcome) -> None:
         run.journal.note_outcomes(run.session, run.run_id, not_done)
     except (SqlError, MigratorError):
         return  # for `report` alone: what became of the run does not depend on it
+
+
+def _that_get_it(server: Server) -> tuple[Member, ...]:
+    """The members that are sent what is done here."""
+    return () if encrypts_in_background(server) else server.members
 
 
 def _doing(lease: Lease, bounds: Bounds) -> Doing:

@@ -33,7 +33,7 @@ from migrator.inventory.signals import (
     read_history_list,
     unknown_counters,
 )
-from migrator.model import Member
+from migrator.model import Family, Member
 from migrator.planner.control import Wishes, wishes_text
 from migrator.planner.plan import Defaults
 from migrator.planner.throttle import (
@@ -254,8 +254,11 @@ class Throttle:
     # -- replicas ---------------------------------------------------------------------------------
 
     def _ask_replicas(self) -> None:
-        """Have each replica asked that is to be, from now on until the end, also if its source shows it no more."""
-        if not self._limits().max_lag_seconds:
+        """Have each replica asked that is to be, from now on until the end, also if its source shows it no more.
+
+        None of MariaDB's: nothing of what is done there replicates, nor does the heartbeat by which they are measured.
+        """
+        if not self._limits().max_lag_seconds or self._sessions.first.family is Family.MARIADB:
             return
         self._list_again()
         for one in to_ask(self._members, self._defaults.replicas, self._defaults.ignore_replicas):

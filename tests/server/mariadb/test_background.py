@@ -255,3 +255,34 @@ def test_rights(fresh: Maria, left_out: str) -> None:
     assert named in " ".join(ran.err.split())
     assert fresh.rows("SELECT @@GLOBAL.innodb_encrypt_tables") == [("OFF",)]
     assert ("migrator",) not in fresh.rows("SHOW DATABASES")
+
+
+# -- replication --------------------------------------------------------------------------------------
+
+
+def test_a_source_and_its_replica(tmp_path: Path) -> None:
+    """Each does its own, whatever the other does; nothing is held for a lag, and replication goes on."""
+    options = ["--log-slave-updates=ON", "--gtid-strict-mode=ON"]
+    with (
+        mariadb.start("11.8", options=[*options, "--server-id=11"], name="source") as source,
+        mariadb.start("11.8", options=[*options, "--server-id=12"], name="replica") as replica,
+    ):
+        desks = []
+        for server, folder in ((source, tmp_path / "source"), (replica, tmp_path / "replica")):
+            folder.mkdir()
+            desks.append(Maria(server, "d", folder))
+        desks[0].run("CREATE USER rep@'%' IDENTIFIED BY 'r'", "GRANT REPLICATION SLAVE ON *.* TO rep@'%'")
+        desks[1].run(
+            f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={source.server.port}, MASTER_USER='rep',"
+            " MASTER_PASSWORD='r', MASTER_SSL_VERIFY_SERVER_CERT=0, MASTER_USE_GTID=slave_pos",
+            "START SLAVE",
+        )
+        desks[0].run("CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1)")
+        rows = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'd'"
+        until(lambda: desks[1].rows(rows) == [(1,)], "the replica follows")
+        for desk in desks:
+            plan = plan_of(desk)
+            assert "on-each-server" in plan.read_text() or desk is desks[1]
+            finished(desk, desk.migrator("apply", plan))
+        desks[0].run("INSERT INTO d.t VALUES (2)")
+        until(lambda: desks[1].rows("SELECT COUNT(*) FROM d.t") == [(2,)], "the replica still follows")
