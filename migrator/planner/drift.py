@@ -15,7 +15,7 @@ from migrator.planner.around import Around, look_around, our_triggers, real_byte
 from migrator.planner.harden import definition_now, new_schemas, setting_drift
 from migrator.planner.keys import key_text, usable_key
 from migrator.planner.methods import choose
-from migrator.planner.plan import Plan, Scope, Step, fingerprint_of
+from migrator.planner.plan import IN_BACKGROUND, Plan, Scope, Step, fingerprint_of
 from migrator.planner.relay import at_home
 from migrator.planner.units import about
 
@@ -188,19 +188,23 @@ def drift(
         found.append(Finding("server-upgraded", message, "a new plan shows whether other methods are possible now"))
     tables = {t.name: at_home(t, around) for t in inventory.tables}
     away = {t.name for t in inventory.tables if tables[t.name] is not t}
+    skipped = frozenset(s.name for s in plan.steps if s.kind != "table" and s.method is Method.SKIP)
     for step in plan.steps:
         if step.kind == "setting":
-            now = definition_now(step, inventory)
-            found += setting_drift(step, inventory, None if now is None else changes(step.definition, now))
+            lines = definition_now(step, inventory)
+            found += setting_drift(step, inventory, None if lines is None else changes(step.definition, lines))
         elif step.table is not None:
-            found += _of_table(step, tables.get(step.table), plan, around, under_way=step.table in away)
+            now = tables.get(step.table)
+            found += _of_table(step, now, plan, around, under_way=step.table in away, skipped=skipped)
         else:
             found += _of_tablespace(step, inventory)
     found += _new(plan, inventory, around)
     return tuple(sorted(found, key=lambda f: not f.blocks))
 
 
-def _of_table(step: Step, now: Table | None, plan: Plan, around: Around, *, under_way: bool) -> list[Finding]:
+def _of_table(
+    step: Step, now: Table | None, plan: Plan, around: Around, *, under_way: bool, skipped: frozenset[str]
+) -> list[Finding]:
     acts = step.changes_something
     if now is None:
         message = "is not there any more, or not in scope"
@@ -225,10 +229,18 @@ def _of_table(step: Step, now: Table | None, plan: Plan, around: Around, *, unde
         found.append(Finding("table-changed", message, remedy, blocks=acts, subject=step.name))
     if acts:
         found += _method_fits(step, now, plan, around)
+    elif (leader := _led_by(step)) in skipped:
+        message = f"lies in clear, and the plan says to skip {leader}"
+        found.append(Finding("skipped-in-clear", message, "plan again to encrypt it", subject=step.name))
     elif step.method is Method.SKIP and choose(now, around.server, plan.policy, around).method is not Method.SKIP:
         message = "lies in clear, and the plan says to skip it"
         found.append(Finding("skipped-in-clear", message, "plan again to encrypt it", subject=step.name))
     return found
+
+
+def _led_by(step: Step) -> str:
+    """The step that encrypts this table, by its name; '' if it is done by itself."""
+    return {Method.TABLESPACE: step.tablespace_name, Method.BACKGROUND: f"@@{IN_BACKGROUND}"}.get(step.method, "")
 
 
 def _method_fits(step: Step, now: Table, plan: Plan, around: Around) -> list[Finding]:
@@ -257,6 +269,9 @@ def _of_tablespace(step: Step, inventory: Inventory) -> list[Finding]:
     if step.method is Method.SKIP and any(f.code == "already-encrypted" for f in step.findings):
         message = "was encrypted when the plan was made, and is in clear now"
         return [Finding("in-clear-now", message, "plan again to encrypt it", subject=step.name)]
+    if step.method is Method.SKIP:
+        message = "lies in clear, and the plan says to skip it"
+        return [Finding("skipped-in-clear", message, "plan again to encrypt it", subject=step.name)]
     differences = changes(step.definition, tablespace_definition(now)) if step.fingerprint else ()
     if not differences:
         return []

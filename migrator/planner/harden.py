@@ -241,6 +241,9 @@ def setting_drift(step: Step, inventory: Inventory, changes: tuple[str, ...] | N
         return [
             Finding("in-clear-now", "was on when the plan was made, and is off now", "plan again", subject=step.name)
         ]
+    if step.method is Method.SKIP and step.setting_name == IN_BACKGROUND:
+        message = "tables lie in clear, and the plan says to skip it"
+        return [Finding("skipped-in-clear", message, "plan again to encrypt them", subject=step.name)]
     if not changes:
         return []
     return [

@@ -139,6 +139,15 @@ def test_drift() -> None:
     assert {f.subject: (f.code, f.blocks) for f in drift(plan, other)}[STEP] == ("setting-changed", True)
 
 
+def test_a_reviewer_may_skip_it() -> None:
+    """Then it is said of the step, and of each table that it would encrypt."""
+    plan = planned()
+    steps = tuple(s.model_copy(update={"method": Method.SKIP}) if s.name == STEP else s for s in plan.steps)
+    found = drift(plan.model_copy(update={"steps": steps}), MARIADB)
+    assert {(f.subject, f.code) for f in found} == {(STEP, "skipped-in-clear"), ("shop.orders", "skipped-in-clear")}
+    assert drift(plan.model_copy(update={"steps": steps}), done()) == ()
+
+
 @pytest.mark.parametrize(
     "edit",
     [

@@ -262,6 +262,20 @@ def test_a_reviewer_may_skip_a_step() -> None:
     assert found(skipping, an_inventory(a_table(segments=(a_segment(encrypted=True),)))) == {}
 
 
+def test_a_reviewer_may_skip_a_tablespace() -> None:
+    """It is said of the tablespace, and of each table in it that has no step of its own; in clear, all of them."""
+    inside, space = a_table(segments=(GENERAL,)), a_tablespace()
+    plan = planned(inside, tablespaces=(space,))
+    steps = tuple(s.model_copy(update={"method": Method.SKIP}) if s.kind == "tablespace" else s for s in plan.steps)
+    skipping = plan.model_copy(update={"steps": steps})
+    now = drift(skipping, an_inventory(inside, tablespaces=(space,)))
+    assert {(f.subject, f.code, f.blocks) for f in now} == {
+        (step.name, "skipped-in-clear", False) for step in plan.steps
+    }
+    encrypted = replace(inside, segments=(replace(GENERAL, encrypted=True),))
+    assert drift(skipping, an_inventory(encrypted, tablespaces=(replace(space, encrypted=True),))) == ()
+
+
 def test_a_small_table_may_grow_a_little() -> None:
     """Up to twice the limit a direct-alter stays what was reviewed; beyond that writes would wait too long."""
     plan = planned(a_small_table())

@@ -187,6 +187,24 @@ def test_a_step_edited_to_skip(desk: Desk) -> None:
     assert desk.migrator("verify", f"--databases={desk.schema}").code == 1
 
 
+def test_a_tablespace_that_is_skipped(desk: Desk) -> None:
+    """It stays in clear and so do the tables in it: that is said of each, and the run ends with 1."""
+    space = f"s_{desk.schema}"
+    desk.run(f"CREATE TABLESPACE {space} ADD DATAFILE '{space}.ibd'")
+    try:
+        desk.run(f"CREATE TABLE inside (id INT PRIMARY KEY) TABLESPACE {space}")
+        plan = desk.plan(*ALL_SHADOW)
+        skips = f"kind: tablespace\n    tablespace_name: {space}\n    method: "
+        edit(plan, f"{skips}tablespace", f"{skips}skip")
+        ran = desk.migrator("apply", plan, "--format=json")
+        assert ran.code == 1, ran
+        left = {step["subject"] for step in ran.json["steps"] if step["outcome"] == "left"}
+        assert left == {space, f"{desk.schema}.inside"}
+        assert not desk.encrypted("inside")
+    finally:
+        desk.run("DROP TABLE IF EXISTS inside", f"DROP TABLESPACE {space}")
+
+
 def test_a_method_that_was_edited_to_something_unsafe(desk: Desk) -> None:
     """`direct-alter` written into the plan for a large table, or over a refusal, is held against the facts: exit 2."""
     desk.table("t", rows=20)
