@@ -274,7 +274,7 @@ def setting_is_on(step: Step, inventory: Inventory) -> bool:
 
 def new_schemas(known: Collection[str], inventory: Inventory, policy: Policy, scope: Scope) -> list[Finding]:
     """Schemas that the plan does not know, in which new tables are born in clear."""
-    if "schemas" not in policy.harden or scope.tables:
+    if "schemas" not in policy.harden or scope.tables or encrypts_in_background(inventory.server):
         return []
     remedy = "plan again to have it done; this plan leaves it as it is"
     return [

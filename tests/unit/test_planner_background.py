@@ -130,6 +130,7 @@ def test_drift() -> None:
     plan = planned()
     server = replace(a_mariadb(), server_uuid=MARIADB.server.server_uuid)
     assert [f.code for f in drift(plan, replace(MARIADB, server=server))] == []
+    assert [f.code for f in drift(planned(policy=Policy(harden=HARDEN)), replace(MARIADB, server=server))] == []
     now = {f.subject: (f.code, f.blocks) for f in drift(plan, done())}
     assert now[STEP] == ("encrypted-meanwhile", False)
     new = a_table(NASTY)
